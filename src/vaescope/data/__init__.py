@@ -1,0 +1,1 @@
+"""What the models see: images by index, and the factors that made them."""

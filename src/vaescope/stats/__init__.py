@@ -1,0 +1,1 @@
+"""What it means: similarity measures, all pairs, convergence."""
