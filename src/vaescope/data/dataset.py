@@ -2,14 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64, Integer
 
 from vaescope.registry import Registry
 
-Indices = Sequence[int] | Int[np.ndarray, " n"]
+
+@runtime_checkable
+class Arraylike(Protocol):
+    """What numpy can turn into an array: its own arrays, torch tensors on the CPU, pandas columns."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+Indices = Sequence[int] | Arraylike
 
 
 class Dataset(ABC):
@@ -41,6 +49,42 @@ class Dataset(ABC):
     @abstractmethod
     def factors(self, indices: Indices) -> Int[np.ndarray, "n f"]:
         """The class of each factor, int64, (n, f). IndexError where an index is out of range."""
+
+
+def checked_integers(values: Indices | Sequence[Sequence[int]], what: str) -> Integer[np.ndarray, "..."]:
+    """The values as an integer array of any shape.
+
+    Raises:
+        IndexError: a value is not an integer, or the rows have different lengths.
+    """
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:  # ragged rows, tensors on another device
+        raise IndexError(f"{what}: expected integers, got {type(values).__name__}: {error}") from error
+    if not array.size:
+        return array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        fix = "Use np.flatnonzero(mask) for a mask." if array.dtype == bool else "Convert with .astype(np.int64)."
+        raise IndexError(f"{what}: expected integers, got {array.dtype} such as {array.flat[0]!r}. {fix}")
+    return array
+
+
+def checked_indices(indices: Indices, length: int) -> Int64[np.ndarray, " n"]:
+    """Example indices as int64, in the order given.
+
+    Raises:
+        IndexError: they are not one-dimensional, not integers, or one lies outside 0..length - 1.
+    """
+    array = checked_integers(indices, "indices")
+    if array.ndim != 1:
+        raise IndexError(f"indices: expected one dimension, got shape {array.shape}. For one example give [index].")
+    if array.size and (array.min() < 0 or array.max() >= length):
+        wrong = array[(array < 0) | (array >= length)]
+        raise IndexError(
+            f"indices: expected 0 to {length - 1}, got {wrong[0]} ({len(wrong)} of {len(array)} out of range). "
+            "Negative indices do not count from the end here."
+        )
+    return array.astype(np.int64)
 
 
 DATASETS: Registry[type[Dataset]] = Registry("dataset", "vaescope.data", "vaescope.datasets")

@@ -1,0 +1,54 @@
+"""The evidence lower bound, and its KL term times β."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescope.errors import UsageError
+from vaescope.models.objective import OBJECTIVES, Forward, Objective
+
+
+@OBJECTIVES.register
+@final
+@dataclass(frozen=True, kw_only=True)
+class VAE(Objective):
+    """The variational autoencoder: minus the evidence lower bound, reconstruction + KL.
+
+    References:
+        Kingma & Welling (2014), equation 3. https://arxiv.org/abs/1312.6114
+    """
+
+    name: ClassVar[str] = "vae"
+
+    def regularisation(self, forward: Forward, kl: Float[Tensor, " d"], step: int) -> Float[Tensor, ""]:
+        return kl.sum()
+
+
+@OBJECTIVES.register
+@final
+@dataclass(frozen=True, kw_only=True)
+class BetaVAE(Objective):
+    """β-VAE: reconstruction + β KL; β = 1 is the VAE.
+
+    Attributes:
+        beta: multiplies nats per example: the β of the paper, not its normalised β. At least 0.
+
+    Raises:
+        UsageError: if beta is negative or not finite.
+
+    References:
+        Higgins et al. (2017), equation 4. https://openreview.net/forum?id=Sy2fzU9gl
+    """
+
+    name: ClassVar[str] = "beta_vae"
+    beta: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise UsageError(f"beta must be a number of at least 0, got {self.beta}.")
+
+    def regularisation(self, forward: Forward, kl: Float[Tensor, " d"], step: int) -> Float[Tensor, ""]:
+        return self.beta * kl.sum()

@@ -1,0 +1,260 @@
+"""Read a study: a YAML file or a built-in one, checked against everything it names before anything starts."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from inspect import Parameter, signature
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast, get_args, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.tokens import AliasToken, FlowMappingStartToken, FlowSequenceStartToken
+
+from vaescope.data.dataset import DATASETS
+from vaescope.errors import ResourceError, UsageError
+from vaescope.models.network import NETWORKS
+from vaescope.models.objective import OBJECTIVES
+from vaescope.registry import suggestion
+from vaescope.runs.study import Choice, Scalar, Study
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 50
+SHOWN = 4
+BUILT_IN = files("vaescope.runs") / "studies"
+
+EXPECTED = {
+    "missing": "missing; every study has one",
+    "extra_forbidden": "unknown key",
+    "int_type": "expected a whole number",
+    "float_type": "expected a number",
+    "string_type": "expected a text",
+    "list_type": "expected a list",
+    "dict_type": "expected a mapping of keys to values",
+    "model_type": "expected a mapping of keys to values",
+    "bool_type": "expected true or false",
+    "finite_number": "expected a finite number",
+}
+
+
+def built_in_studies() -> dict[str, str]:
+    """Names of the studies that come with vaescope, and the first lines of comment of each."""
+    found = {}
+    for entry in sorted(BUILT_IN.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".yaml"):
+            first = entry.read_text("utf-8").splitlines()[0]
+            found[entry.name.removesuffix(".yaml")] = first.removeprefix("# ")
+    return found
+
+
+def read_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Study:
+    """The study of a file or of that built-in name, with every default filled in.
+
+    Args:
+        source: a YAML file, the name of a built-in study, or a `Study`, which is checked and returned.
+        overrides: "key=value" texts, dotted keys and YAML values: "steps=2000", "optimiser.lr=1e-4".
+
+    Raises:
+        UsageError: the file is missing, is no YAML, or says something a study cannot say; with the path of each key.
+    """
+    if isinstance(source, Study):
+        return checked(source.dumped(), overrides, source.name)
+    label, text = _text(source)
+    value = parse(text, label)
+    if not isinstance(value, dict):
+        raise UsageError(f"{label}: expected a mapping of keys to values, got {_kind(value)}. See `docs/study.md`.")
+    return checked(value, overrides, label)
+
+
+def _text(source: str | Path) -> tuple[str, str]:
+    path = Path(source)
+    known = built_in_studies()
+    if isinstance(source, str) and source in known:
+        return source, (BUILT_IN / f"{source}.yaml").read_text("utf-8")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(
+                f"{path}: a study file has at most {MAX_BYTES:,} bytes, this one has {path.stat().st_size:,}."
+            )
+        return str(path), path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        hint = suggestion(str(source), [*known])
+        raise UsageError(
+            f"no study file {str(source)!r}, and no built-in study of that name; built in: {', '.join(known)}.{hint}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: expected a YAML file in UTF-8, got other bytes at {error.start}.") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder; expected a study file.") from None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def parse(text: str, label: str) -> Any:
+    """Plain data from YAML 1.2; aliases, deep nesting, double keys and tags are refused.
+
+    Aliases are refused before anything is composed, so that a small file cannot grow into a large one.
+    """
+    try:
+        depth = 0
+        for token in YAML(typ="safe", pure=True).scan(StringIO(text)):
+            if isinstance(token, AliasToken):
+                raise UsageError(f"{label}: YAML aliases (*{token.value}) are not supported; write the value out.")
+            opens = isinstance(token, FlowMappingStartToken | FlowSequenceStartToken)
+            name = type(token).__name__
+            depth += opens or name in ("BlockMappingStartToken", "BlockSequenceStartToken")
+            depth -= name in ("BlockEndToken", "FlowMappingEndToken", "FlowSequenceEndToken")
+            if depth > MAX_DEPTH:
+                raise UsageError(f"{label}: nested deeper than {MAX_DEPTH} levels.")
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark is not None else ""
+        problem = " ".join(str(error.problem or error.context or "cannot be read").split())
+        raise UsageError(f"{label}:{where} not valid YAML: {problem}.") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{label}: not valid YAML: {str(error).splitlines()[0]}.") from None
+
+
+def checked(value: Mapping[str, Any], overrides: Sequence[str], label: str) -> Study:
+    """A study from plain data, after the overrides; all that is wrong is told at once, with the path of each key."""
+    raw = dict(value)
+    for text in overrides:
+        _override(raw, text)
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        problems = [_problem(cast("dict[str, Any]", e)) for e in error.errors() if _concerns(e["loc"], raw)]
+        raise UsageError(_told(label, problems)) from None
+    problems: list[str] = []
+    objectives = {name: _objective(name, options, problems) for name, options in study.objectives.items()}
+    for key, choices in (("datasets", study.datasets), ("networks", study.networks)):
+        for position, choice in enumerate(choices):
+            _choice(f"{key}[{position}]", choice, DATASETS if key == "datasets" else NETWORKS, problems)
+    if problems:
+        raise UsageError(_told(label, problems))
+    return study.model_copy(update={"objectives": objectives})
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(
+            f"--set {text!r}: expected key=value, for example --set steps=2000 or --set optimiser.lr=1e-4."
+        )
+    *path, last = key.strip().split(".")
+    place = raw
+    for word in path:
+        inner = place.get(word)
+        if inner is not None and not isinstance(inner, dict):
+            raise UsageError(f"--set {text!r}: {word!r} has no keys of its own, it is {inner!r}.")
+        place[word] = dict(inner or {})
+        place = place[word]
+    place[last] = parse(value, f"--set {text!r}")
+
+
+def _objective(name: str, options: Mapping[str, Scalar | list[Scalar]], problems: list[str]) -> dict[str, Any]:
+    """The options of an objective in the types it declares; what is wrong is added to `problems`."""
+    done: dict[str, Any] = {}
+    try:
+        member = OBJECTIVES[name]
+    except UsageError as error:
+        problems.append(f"objectives.{name}: {error}")
+        return done
+    hints = get_type_hints(member)
+    fields = {f.name: hints[f.name] for f in dataclasses.fields(cast(Any, member)) if f.init}
+    for key, given in options.items():
+        path = f"objectives.{name}.{key}"
+        if key not in fields:
+            takes = ", ".join(fields) or "no options"
+            problems.append(f"{path}: unknown key; {name} takes {takes}.{suggestion(key, [*fields])}")
+            continue
+        values = given if isinstance(given, list) else [given]
+        if not values:
+            problems.append(f"{path}: expected at least one value, got an empty list")
+        ready = []
+        for value in values:
+            try:
+                ready.append(TypeAdapter(fields[key]).validate_python(value, strict=True))
+                cast(Any, member)(**{key: ready[-1]})
+            except ValidationError as error:
+                problem = error.errors()[0]
+                told = EXPECTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+                problems.append(f"{path}: {told}, got {value!r}")
+            except UsageError as error:
+                problems.append(f"{path}: {error}")
+        done[key] = ready if isinstance(given, list) else (ready or [given])[0]
+    return done
+
+
+def _choice(path: str, choice: Choice, registry: Mapping[str, type], problems: list[str]) -> None:
+    try:
+        member = registry[choice.name]
+    except UsageError as error:
+        problems.append(f"{path}: {error}")
+        return
+    known = [
+        p.name
+        for p in signature(member).parameters.values()
+        if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        and p.name not in ("image_shape", "latents")
+    ]
+    for key in choice.options:
+        if key not in known:
+            takes = ", ".join(known) or "no options"
+            problems.append(f"{path}.{key}: unknown key; {choice.name} takes {takes}.{suggestion(key, known)}")
+
+
+UNIONS = {"seeds": "a whole number or a list of them", "snapshots": "{schedule, count} or a list of steps"}
+
+
+def _concerns(where: tuple[int | str, ...], raw: Mapping[str, Any]) -> bool:
+    """Whether an error belongs to the form that was meant, where a key may be a list or something else."""
+    if where and where[0] in UNIONS and len(where) > 1 and isinstance(raw[str(where[0])], list | Mapping):
+        return isinstance(raw[str(where[0])], list) == str(where[1]).startswith("list[")
+    return True
+
+
+def _problem(error: dict[str, Any]) -> str:
+    """One line for one of pydantic's errors: path, what was expected, what came, a suggestion."""
+    words = [w for n, w in enumerate(error["loc"]) if not (n == 1 and error["loc"][0] in UNIONS)]
+    path = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in words).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        owner = Study
+        for word in words[:-1]:
+            owner = _owner(owner, word)
+        known = [*owner.model_fields]
+        return f"{path}: unknown key; known: {', '.join(known)}.{suggestion(str(words[-1]), known)}"
+    if error["type"] == "missing":
+        return f"{path}: {EXPECTED['missing']}"
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    expected = EXPECTED.get(error["type"], error["msg"].replace("Input should be", "expected"))
+    if len(words) == 1 and words[0] in UNIONS:
+        expected = f"expected {UNIONS[words[0]]}"
+    return f"{path}: {expected}, got {error['input']!r}"
+
+
+def _owner(owner: type[BaseModel], word: str | int) -> type[BaseModel]:
+    """The model that has the keys below `word` of `owner`; free keys, as a measure's name, lead to `owner` itself."""
+    if word not in owner.model_fields:
+        return owner
+    found = [owner.model_fields[str(word)].annotation]
+    for annotation in found:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return annotation
+        found.extend(get_args(annotation))
+    return owner
+
+
+def _told(label: str, problems: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(problems))
+    more = [f"and {len(unique) - SHOWN} more"] if len(unique) > SHOWN else []
+    lines = [f"{label}: {p}" for p in unique[:SHOWN]]
+    return "\n".join(lines + more)
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"

@@ -1,0 +1,292 @@
+"""The study folder on disk: whole files or none, each with the SHA-256 it must have. `docs/format.md` describes it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import safetensors
+import safetensors.torch
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+from torch import Tensor
+
+from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.runs.study import Run, Study
+
+FORMAT_VERSION = 1
+State = Literal["planned", "running", "done", "diverged"]
+
+
+def put(path: Path, data: bytes) -> str:
+    """Write a file whole or not at all, durably, and return its SHA-256.
+
+    Raises:
+        ResourceError: the disk is full, read-only or not ours; what was there before is untouched.
+    """
+    part = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ResourceError(
+            f"{path}: {len(data):,} bytes could not be written: {error.strerror}. "
+            "What was done so far is kept: make room or choose another --out, then give the same command again."
+        ) from None
+    return sha256(data).hexdigest()
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def get(path: Path, expected: str | None = None) -> bytes:
+    """The bytes of a file, whose SHA-256 must be the expected one.
+
+    Raises:
+        CorruptArtifact: the file is missing or has other bytes.
+        ResourceError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CorruptArtifact(f"{path} is missing.") from None
+    except OSError as error:
+        raise ResourceError(f"{path}: cannot be read: {error.strerror}.") from None
+    if expected is not None and (got := sha256(data).hexdigest()) != expected:
+        raise CorruptArtifact(f"{path} is damaged: expected SHA-256 {expected[:16]}…, got {got[:16]}….")
+    return data
+
+
+def put_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON with a digest of itself, so that a changed byte is noticed."""
+    content = json.loads(json.dumps(content))  # keys become texts now, or they would sort otherwise when read back
+    put(path, (json.dumps({**content, "digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def get_json(path: Path) -> dict[str, Any]:
+    """What `put_json` wrote. Raises `CorruptArtifact` where it is missing or has other bytes."""
+    try:
+        content = json.loads(get(path))
+        digest = content.pop("digest")
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        raise CorruptArtifact(f"{path} is damaged: not the JSON that vaescope writes.") from None
+    if digest != _digest(content):
+        raise CorruptArtifact(f"{path} is damaged: its digest does not fit its content.")
+    if content.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
+        raise UsageError(f"{path} was written by a newer vaescope; please upgrade: pip install -U vaescope.")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file and the bytes it must have."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where an interrupted run continues: the weights and optimiser state, and how long its events log was then."""
+
+    step: int
+    artifact: Artifact
+    events_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of one run.
+
+    Attributes:
+        state: "planned", "running", "done" or "diverged".
+        step: optimiser steps done at the last entry.
+        reason: why a run diverged, else "".
+        snapshots: step -> the file of the weights.
+        resume: where to continue, None once the run has ended.
+    """
+
+    state: State = "planned"
+    step: int = 0
+    reason: str = ""
+    snapshots: dict[int, Artifact] = field(default_factory=dict)
+    resume: Resume | None = None
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path = path
+        self.run = run
+
+    def manifest(self) -> Manifest:
+        """What is known of the run; `Manifest()` where nothing was written yet."""
+        path = self.path / "manifest.json"
+        if not path.exists():
+            return Manifest()
+        content = get_json(path)
+        resume = content["resume"]
+        return Manifest(
+            state=content["state"],
+            step=content["step"],
+            reason=content["reason"],
+            snapshots={int(k): Artifact(**v) for k, v in content["snapshots"].items()},
+            resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
+        )
+
+    def save(self, manifest: Manifest) -> None:
+        """Replace the manifest."""
+        content = {"format_version": FORMAT_VERSION, "run": {"id": self.run.id, **asdict(self.run)}, **asdict(manifest)}
+        put_json(self.path / "manifest.json", content)
+
+    def save_tensors(self, file: str, tensors: dict[str, Tensor], step: int) -> Artifact:
+        """Write the tensors of a step to a safetensors file."""
+        # One metadata entry only: safetensors writes several in no fixed order, and equal runs must give equal bytes.
+        data = safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, metadata={"step": str(step)})
+        return Artifact(file, len(data), put(self.path / file, data))
+
+    def tensors(self, artifact: Artifact) -> dict[str, Tensor]:
+        """The tensors of a file, verified. Raises `CorruptArtifact`."""
+        path = self.path / artifact.file
+        try:
+            return safetensors.torch.load(get(path, artifact.sha256))
+        except safetensors.SafetensorError as error:
+            raise CorruptArtifact(f"{path} is damaged: {error}.") from None
+
+    def snapshot(self, step: int) -> dict[str, Tensor]:
+        """The weights of the snapshot at a step.
+
+        Raises:
+            CorruptArtifact: the file is missing or damaged.
+            UsageError: there is no such snapshot.
+        """
+        known = self.manifest().snapshots
+        if step not in known:
+            raise UsageError(f"run {self.run.id}: no snapshot at step {step}; there are {sorted(known)}.")
+        try:
+            return self.tensors(known[step])
+        except CorruptArtifact as error:
+            raise CorruptArtifact(
+                f"{error} Give `vaescope train` again on this folder: it makes the run anew."
+            ) from None
+
+    def damaged(self) -> list[str]:
+        """The files of the manifest that are missing or have other bytes."""
+        manifest = self.manifest()
+        wrong = []
+        for artifact in [*manifest.snapshots.values(), *([manifest.resume.artifact] if manifest.resume else [])]:
+            try:
+                get(self.path / artifact.file, artifact.sha256)
+            except CorruptArtifact:
+                wrong.append(artifact.file)
+        return wrong
+
+    @property
+    def events_path(self) -> Path:
+        """The events log."""
+        return self.path / "events.jsonl"
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events in order; a last line that was cut off is left out."""
+        if not self.events_path.exists():
+            return
+        for number, line in enumerate(get(self.events_path).splitlines(keepends=True)):
+            if line.endswith(b"\n"):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise CorruptArtifact(f"{self.events_path} is damaged in line {number + 1}.") from None
+
+
+class StudyFolder:
+    """A study on disk.
+
+    Args:
+        path: a folder that `create` made.
+
+    Raises:
+        UsageError: there is no study there.
+        CorruptArtifact: `study.json` is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "study.json").exists():
+            raise UsageError(
+                f"{self.path}: no study here (no study.json). Make one with `vaescope run STUDY --out {self.path}`."
+            )
+        try:
+            self.study = Study.model_validate(get_json(self.path / "study.json")["study"])
+        except (ValidationError, KeyError, TypeError):
+            raise CorruptArtifact(f"{self.path / 'study.json'} is damaged: not a study.") from None
+        self.runs = self.study.runs()
+
+    @classmethod
+    def create(cls, path: str | Path, study: Study) -> "StudyFolder":
+        """Make the folder of a study, or open it where it is already there.
+
+        A study may get other measures later; anything else that differs is refused, so that nothing is mixed up.
+
+        Raises:
+            UsageError: the folder holds another study, or other files.
+        """
+        path = Path(path)
+        file = path / "study.json"
+        if file.exists():
+            there = cls(path)
+            if there.runs != study.runs() or there.study.probe != study.probe:
+                old, new = there.study.dumped(), study.dumped()
+                changed = [
+                    f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in ("measures", "name")
+                ]
+                raise UsageError(f"{path} holds another study ({'; '.join(changed)[:300]}). Choose another --out.")
+            if there.study == study:
+                return there
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is there already and holds no study. Choose another --out, or an empty folder.")
+        put_json(file, {"format_version": FORMAT_VERSION, "study": study.dumped()})
+        return cls(path)
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of one run."""
+        return RunFolder(self.path / "runs" / run_id, next(r for r in self.runs if r.id == run_id))
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other processes from writing here meanwhile; the lock ends with the process, however it ends."""
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            with lock:
+                for left in self.path.rglob(".*.part"):
+                    left.unlink(missing_ok=True)
+                yield
+        except Timeout:
+            raise ResourceError(
+                f"{self.path}: another vaescope is working on this study. Wait for it, or stop it first."
+            ) from None
+        except PermissionError as error:
+            raise ResourceError(f"{self.path}: cannot be written: {error.strerror}.") from None

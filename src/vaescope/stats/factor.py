@@ -1,0 +1,109 @@
+"""The form of the Procrustes family: a thin factor of the Gram matrix."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import ClassVar, final
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from vaescope.progress import Progress
+from vaescope.stats.centre import centred, centred_gram
+from vaescope.stats.measure import Engine, Form, Sliceable
+
+DROPPED = {"float32": 1e-10, "float64": 1e-14}  # share of the variance that dropped directions may hold
+PAIRS_AT_ONCE = 8
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Factor(Form):
+    """F with F F^T = K, the centred Gram matrix of trace 1; never wider than n or p.
+
+    F is the centred, normalised representation itself if p < n, else its principal components, from the eigenvectors
+    of K in float64. The last components are dropped while together they hold at most 1e-10 of the variance (1e-14 for
+    float64): as |nuclear norm of E^T G| <= |E| |G| (Frobenius), a score moves by at most 2e-5 (2e-7).
+
+    Attributes:
+        factor: (n, r), Frobenius norm 1.
+        mark: a digest of the values: equal marks, equal representations.
+    """
+
+    factor: Sliceable
+    mark: int
+
+    name: ClassVar[str] = "factor"
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> "Factor":
+        if x.shape[1] < len(x):
+            factor = centred(x)
+        else:
+            values, vectors = np.linalg.eigh(centred_gram(x, np.float64))
+            values = np.maximum(values, 0)
+            first = int(np.searchsorted(np.cumsum(values), DROPPED[x.dtype.name] * values.sum(), side="right"))
+            factor = vectors[:, first:] * np.sqrt(values[first:] / values[first:].sum())
+        factor = np.ascontiguousarray(factor, x.dtype)
+        return cls(factor, int.from_bytes(blake2b(factor.tobytes(), digest_size=8).digest(), "little"))
+
+    @property
+    def values(self) -> np.ndarray:
+        """The whole factor in memory, (n, r)."""
+        return self.factor[0 : self.factor.shape[0]]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        return {"factor": self.values, "mark": np.array([self.mark], np.uint64)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Sliceable]) -> "Factor":
+        return cls(arrays["factor"], int(arrays["mark"][0:1][0]))
+
+    @classmethod
+    def products(
+        cls,
+        xs: Sequence["Factor"],
+        ys: Sequence["Factor"],
+        wanted: Bool[np.ndarray, "a b"] | None = None,
+        engine: Engine = map,
+        progress: Progress | None = None,
+    ) -> Float64[np.ndarray, "a b"]:
+        """Nuclear norms of F_x^T F_y, for the wanted pairs (others NaN); 1 at once where both are the same."""
+        norms = np.full((len(xs), len(ys)), np.nan)
+        wanted = np.ones(norms.shape, bool) if wanted is None else wanted
+        same = np.equal.outer(np.array([x.mark for x in xs], np.uint64), np.array([y.mark for y in ys], np.uint64))
+        norms[wanted & same] = 1.0
+        pairs = np.argwhere(wanted & ~same)
+        parts = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
+
+        def work(part: np.ndarray) -> list[float]:
+            return [nuclear_norm(xs[i].values, ys[j].values) for i, j in part]
+
+        for part, found in zip(parts, engine(work, parts), strict=True):
+            norms[part[:, 0], part[:, 1]] = found
+            if progress is not None:
+                progress.check()
+        return norms
+
+    @staticmethod
+    def nbytes(n: int, p: int) -> int:
+        return 4 * n * min(n - 1, p) + 8
+
+    @staticmethod
+    def flops(n: int, p: int) -> tuple[float, float]:
+        rank = float(min(n - 1, p))
+        return (n * n * p + 9.0 * n**3 if p >= n else 2.0 * n * p), 2 * n * rank**2 + 2.4 * rank**3
+
+
+def nuclear_norm(x: np.ndarray, y: np.ndarray) -> float:
+    """The sum of the singular values of x^T y, for x (n, r) and y (n, s).
+
+    In float64 by the singular values. In float32 by the eigenvalues of the smaller product of x^T y with itself, formed
+    in float64: half the time, and errors of 1e-8 of the largest singular value, less than those of float32.
+    """
+    cross = x.T @ y if x.shape[1] >= y.shape[1] else y.T @ x
+    if cross.dtype == np.float64:
+        return float(np.linalg.svd(cross, compute_uv=False).sum())
+    cross = cross.astype(np.float64)
+    return float(np.sqrt(np.maximum(np.linalg.eigvalsh(cross.T @ cross), 0)).sum())

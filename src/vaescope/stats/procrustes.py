@@ -1,0 +1,44 @@
+"""Orthogonal Procrustes: how well one representation is turned onto another."""
+
+from collections.abc import Sequence
+from typing import ClassVar, final
+
+import numpy as np
+from jaxtyping import Float64
+
+from vaescope.stats.factor import Factor
+from vaescope.stats.measure import MEASURES, Measure, Pairs, Transform
+
+
+@MEASURES.register
+@final
+class Procrustes(Measure[Factor]):
+    """Procrustes similarity: the nuclear norm of X^T Y for centred X and Y of Frobenius norm 1.
+
+    1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it is not
+    itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n: compare
+    only values of like widths, or with many examples.
+
+    References:
+        Ding, Denain & Steinhardt (2021), Grounding representation similarity with statistical testing.
+            https://arxiv.org/abs/2108.01661
+        Bonheme & Grzes (2022), How do variational autoencoders learn? https://arxiv.org/abs/2205.08399
+    """
+
+    name: ClassVar[str] = "procrustes"
+    form: ClassVar[type[Factor]] = Factor
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    larger_is_more_similar: ClassVar[bool] = True
+    symmetric: ClassVar[bool] = True
+    metric: ClassVar[bool] = False
+    invariant_to: ClassVar[frozenset[Transform]] = frozenset({"orthogonal", "scaling", "translation", "permutation"})
+    minimum_n: ClassVar[int] = 3  # with two examples it is always 1
+    pairs: ClassVar[Pairs] = "needed"
+
+    def accept(self, x: Factor) -> None:
+        """Every factor will do."""
+
+    def scores(
+        self, products: Float64[np.ndarray, "a b"], xs: Sequence[Factor], ys: Sequence[Factor]
+    ) -> Float64[np.ndarray, "a b"]:
+        return np.clip(products, 0.0, 1.0)  # beyond 1 only by rounding

@@ -1,0 +1,188 @@
+"""Writes the report: one HTML file with everything in it, that works offline and without any script from elsewhere."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from vaescope.errors import CorruptArtifact, UsageError
+from vaescope.progress import Progress
+from vaescope.runs.extract import Pictures
+from vaescope.runs.extract import pictures as pictures_of
+from vaescope.runs.store import StudyFolder, put
+from vaescope.runs.study import Run, Study
+from vaescope.stats.measure import MEASURES
+from vaescope.views import page, summary, tables
+from vaescope.views.matrix import Packed, pack
+from vaescope.views.tiles import data_uri, grid, spread
+
+PICTURE_BUDGET = 1_400_000
+MOST_PICTURES = 120
+LEAST_PICTURE = 3_000
+
+
+class Readable(Protocol):
+    """What the report reads of `vaescope.stats.results.Results`."""
+
+    @property
+    def study(self) -> Study: ...
+    @property
+    def folder(self) -> StudyFolder: ...
+    @property
+    def runs(self) -> pd.DataFrame: ...
+    @property
+    def layers(self) -> pd.DataFrame: ...
+    @property
+    def losses(self) -> pd.DataFrame: ...
+    @property
+    def latents(self) -> pd.DataFrame: ...
+    @property
+    def curves(self) -> pd.DataFrame: ...
+    @property
+    def settling(self) -> pd.DataFrame: ...
+    @property
+    def lead(self) -> pd.DataFrame: ...
+    def scores(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]: ...
+
+
+def report(
+    results: Readable,
+    out: Path,
+    progress: Progress | None = None,
+    pictures: Callable[[StudyFolder, Run, int], Pictures] = pictures_of,
+) -> Path:
+    """Write the report of a study, finished or not.
+
+    Args:
+        results: the study as `vaescope.open` gives it.
+        out: the HTML file.
+        progress: told of every snapshot's pictures.
+        pictures: makes the pictures of a snapshot.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+    names = ("runs", "layers", "losses", "latents", "curves", "settling", "lead")
+    frames = page.Frames(**{name: getattr(results, name) for name in names})
+    scores = {name: packed for name in results.study.measures if (packed := _scores(results, name)) is not None}
+    shown, left_out = _pictures(results, frames, progress or Progress(), pictures)
+    put(Path(out), _html(results, frames, scores, shown, left_out).encode("utf-8", "replace"))
+    return Path(out)
+
+
+def _scores(results: Readable, measure: str) -> Packed | None:
+    """The scores of a measure, or None where nothing of it was computed."""
+    try:
+        packed = pack(*results.scores(measure))
+    except UsageError:
+        return None
+    return packed if packed.computed else None
+
+
+def _pictures(
+    results: Readable, frames: page.Frames, progress: Progress, pictures: Callable[[StudyFolder, Run, int], Pictures]
+) -> tuple[dict[str, dict[int, dict[str, str]]], int]:
+    """Run -> step -> the two pictures of that snapshot as data URIs, and how many snapshots were left out."""
+    kept = {run.id: run for run in results.folder.runs if run.id in set(frames.runs["run"])}
+    counts = dict(zip(frames.runs["run"], frames.runs["snapshots"], strict=True))
+    steps = {run: sorted(kept[run].snapshots)[: int(counts[run])] for run in kept}
+    each = max(2, MOST_PICTURES // max(len(steps), 1))
+    chosen = {run: spread(found, each) for run, found in steps.items()}
+    chosen = dict(list(chosen.items())[: MOST_PICTURES // 2])
+    total = sum(len(found) for found in chosen.values())
+    each_bytes = max(LEAST_PICTURE, PICTURE_BUDGET // max(total, 1))
+    progress.stage("pictures", total)
+    made: dict[str, dict[int, dict[str, str]]] = {}
+    for run, found in chosen.items():
+        for step in found:
+            progress.check()
+            try:
+                seen = pictures(results.folder, kept[run], step)
+            except (CorruptArtifact, UsageError) as error:
+                progress.say(f"no pictures of {run} at step {step}: {error}")
+                continue
+            pairs = data_uri(grid([seen.originals, seen.reconstructions]), each_bytes // 3)
+            made.setdefault(run, {})[step] = {"pairs": pairs, "walk": data_uri(grid(list(seen.traversals)), each_bytes * 2 // 3)}
+            progress.advance()
+    return made, sum(len(found) for found in steps.values()) - sum(len(found) for found in made.values())
+
+
+def _html(
+    results: Readable,
+    frames: page.Frames,
+    scores: Mapping[str, Packed],
+    shown: Mapping[str, Mapping[int, Mapping[str, str]]],
+    left_out: int,
+) -> str:
+    environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
+    sources = environment.loader
+    if sources is None:
+        raise AssertionError("a loader was given")
+    css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
+    bundle = vl_convert.javascript_bundle(vl_version=page.vega_lite())
+    measure = next(iter(results.study.measures))
+    labels = tables.run_labels(frames.runs)
+    raw, corrected = (summary.lead(frames.lead, measure, c) for c in ("raw", "corrected"))
+    title = page.titles([measure])[measure]
+    return environment.get_template("report.html").render(
+        # Our own files and the bundle are markup; everything else is escaped.
+        css=Markup(css),  # noqa: S704
+        bundle=Markup(bundle),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        hashes=Markup(" ".join(f"'sha256-{_digest(text)}'" for text in (bundle, script))),  # noqa: S704
+        version=version("vaescope"),
+        name=results.study.name,
+        main=title,
+        setting=summary.setting(frames.runs, results.study.steps),
+        lede=_lede(raw, corrected),
+        caveats=summary.caveats(frames.runs, labels),
+        finding=summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
+        cards=page.cards(frames, scores, measure),
+        never=page.never(frames, measure),
+        runs=page.run_rows(frames, measure),
+        more_runs=f"{len(frames.runs) - page.MOST_ROWS:,} more runs are in the study's folder." if len(frames.runs) > page.MOST_ROWS else "",
+        settling=page.settling_rows(frames),
+        has_scores=bool(scores),
+        has_curves=len(frames.curves) > 0,
+        has_losses=len(tables.losses_table(frames.losses)) > 0,
+        has_pictures=bool(shown),
+        last_pictures=[{"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]} for run, found in shown.items()],
+        picture_note=f"{left_out:,} snapshots have no pictures on this page, to keep it small." if left_out else "",
+        method=page.method(results.study, scores, _docs(results.study), _versions()),
+        data=page.data(frames, results.study, scores, shown),
+    )
+
+
+def _lede(raw: summary.Lead, corrected: summary.Lead) -> str:
+    if not corrected.runs and not raw.runs:
+        return "There is no finding yet."
+    best = corrected if corrected.runs else raw
+    first, later = ("encoder", "decoder") if best.mean >= 1 else ("decoder", "encoder")
+    factor = best.mean if best.mean >= 1 else 1 / best.mean
+    how = "floor-corrected" if corrected.runs else "raw"
+    return f"The {first} settles first: {later} layers take {summary.times(factor)} as many steps ({how})."
+
+
+def _docs(study: Study) -> dict[str, str | None]:
+    return {name: MEASURES[name].__doc__ if name in MEASURES else None for name in study.measures}
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in ("vaescope", "torch", "numpy", "altair", "vl-convert-python"))
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
