@@ -22,7 +22,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 SHELL = {"cli.py", "console.py", "__main__.py"}
 VERBS = set(
     re.findall(
-        r"`((?:data|models|runs|stats|views)/[a-z_]+\.py)`",
+        r"`((?:(?:data|models|runs|stats|views)/)?[a-z_]+\.py)`",
         (ROOT / "docs" / "architecture.md").read_text().split("## ")[0],
     )
 )
@@ -121,9 +121,15 @@ def unsafe(tree: ast.AST) -> list[str]:
     return found
 
 
+def bare(name: str) -> bool:
+    """Whether an imported function draws; imported by itself it could not be told from others where it is called."""
+    return name.rpartition(".")[2] in TORCH_DRAWS | IN_PLACE_DRAWS | HIDDEN_DRAWS | GLOBAL_SEEDS | {"default_rng"}
+
+
 def hidden_randomness(tree: ast.AST) -> list[str]:
     """Draws from a generator that nobody passed, and seeding those generators."""
     found = [name for name in imported(tree) if name.split(".")[0] in {"random", "secrets"}]
+    found += [name for name in imported(tree) if name.startswith(("numpy.random.", "torch.")) and bare(name)]
     for name, call in calls(tree):
         *receiver, function = name.split(".")
         given = any(k.arg == "generator" for k in call.keywords)
@@ -301,6 +307,8 @@ def test_every_change_leaves_a_fragment():
         (hidden_randomness, "nn.init.xavier_uniform_(w)"),
         (hidden_randomness, "Normal(0, 1).rsample()"),
         (hidden_randomness, "import random"),
+        (hidden_randomness, "from torch import Tensor, randn"),
+        (hidden_randomness, "from numpy.random import default_rng"),
         (registrations, "@MEASURES.register\n@final\nclass A: ..."),
     ],
 )

@@ -9,22 +9,15 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 from vaescope.errors import UsageError
-
-
-class Named(Protocol):
-    """Anything with a class variable `name`."""
-
-    name: str
-
 
 T = TypeVar("T")
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """" Did you mean 'x'?" for the nearest known word, else "" (all ASCII case folded)."""
+    """The text " Did you mean 'x'?" for the nearest known word, whatever its case, else ""."""
     folded = {k.casefold(): k for k in known}
     close = get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.6)
     return f" Did you mean {folded[close[0]]!r}?" if close else ""
@@ -50,7 +43,9 @@ class Registry(Mapping[str, T]):
         """Class decorator: add a member under its class variable `name`."""
         name = getattr(member, "name", None)
         if not isinstance(name, str) or not name.isidentifier():
-            raise UsageError(f"{self.kind} {member!r}: expected a class variable `name` that is an identifier, got {name!r}.")
+            raise UsageError(
+                f"{self.kind} {member!r}: expected a class variable `name` that is an identifier, got {name!r}."
+            )
         if name in self._members:
             raise UsageError(f"{self.kind} {name!r} is registered twice: {self._members[name]!r} and {member!r}.")
         self._members[name] = member
@@ -58,11 +53,15 @@ class Registry(Mapping[str, T]):
 
     def _find(self) -> dict[str, T]:
         if not self._complete:
-            self._complete = True
-            for module in iter_modules(import_module(self.package).__path__):
-                import_module(f"{self.package}.{module.name}")
-            for point in entry_points(group=self.group):
-                point.load()
+            self._complete = True  # first, since a module may look a family up while it is being imported
+            try:
+                for module in iter_modules(import_module(self.package).__path__):
+                    import_module(f"{self.package}.{module.name}")
+                for point in entry_points(group=self.group):
+                    point.load()
+            except BaseException:
+                self._complete = False
+                raise
         return self._members
 
     def __getitem__(self, name: str) -> T:
@@ -71,6 +70,10 @@ class Registry(Mapping[str, T]):
             known = sorted(members)
             raise UsageError(f"unknown {self.kind} {name!r}; known: {', '.join(known)}.{suggestion(name, known)}")
         return members[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The member of that name, else `default`."""
+        return self._find().get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._find()

@@ -47,22 +47,35 @@ def images():
     return np.unpackbits(DSprites().packed(range(SHAPE[0]))).reshape(SHAPE)
 
 
-@pytest.fixture
-def sentinel(tmp_path):
-    return tmp_path / "sentinel"
+@pytest.fixture(scope="module")
+def module_sentinel(tmp_path_factory):
+    return tmp_path_factory.mktemp("sentinel") / "sentinel"
 
 
 @pytest.fixture
-def official(tmp_path, images, sentinel):
+def sentinel(module_sentinel):
+    module_sentinel.unlink(missing_ok=True)
+    return module_sentinel
+
+
+@pytest.fixture(scope="module")
+def official_bytes(tmp_path_factory, images, module_sentinel):
     """A small file in the layout of the official one, with a trap where the pickle is."""
     factors = DSprites().factors(range(SHAPE[0]))
     members = {
-        "metadata": npy(np.array({"title": Trap(sentinel)}, dtype=object)),
+        "metadata": npy(np.array({"title": Trap(module_sentinel)}, dtype=object)),
         "imgs": npy(images),
         "latents_classes": npy(factors),
         "latents_values": npy(factors.astype(float)),
     }
-    return archive(tmp_path / "dsprites.npz", members)
+    return archive(tmp_path_factory.mktemp("official") / "dsprites.npz", members).read_bytes()
+
+
+@pytest.fixture
+def official(tmp_path, official_bytes):
+    path = tmp_path / "dsprites.npz"
+    path.write_bytes(official_bytes)
+    return path
 
 
 def test_the_official_file_gives_what_is_in_it(official):

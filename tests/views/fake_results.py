@@ -156,11 +156,12 @@ class FakeResults:
         where = {layer: i for i, (layer, _) in enumerate(DISTINCT)}
         part = index.layer.map(dict(DISTINCT))
         last = {run.id: run.steps for run in self.folder.runs}
-        pace = part.map(PACE).to_numpy(float)
+        depth = index.layer.map(where).to_numpy(float)
+        seeds = {run.id: run.seed + 0.6 * i for i, run in enumerate(self.folder.runs)}
+        pace = part.map(PACE).to_numpy(float) * (1 + 0.02 * depth + 0.05 * index.run.map(seeds).to_numpy(float))
         time = np.log1p(index.step.to_numpy(float)) / np.log1p(index.run.map(last).to_numpy(float))
         learned = np.where(pace == 0, 1, np.clip(time / np.maximum(pace, 1e-9), 0, 1) ** 2)
-        floor = part.map(FLOOR).to_numpy(float)
-        depth = index.layer.map(where).to_numpy(float)
+        floor = part.map(FLOOR).to_numpy(float) - 0.012 * depth * (part != "input").to_numpy()
         near = np.exp(-np.abs(depth[:, None] - depth) * 0.22)
         both = np.sqrt(floor[:, None] * floor)
         grown = both + (1 - both) * (1 - np.abs(learned[:, None] - learned))

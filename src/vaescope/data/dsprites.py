@@ -78,7 +78,7 @@ class DSprites(Dataset):
         """The same images at one bit a pixel: np.packbits of each image's rows. IndexError as for `images`."""
         checked = checked_indices(indices, len(self))
         if self._official is not None:
-            return self._official[checked]
+            return self._official.take(checked, axis=0)
         return _crops().words(checked).astype(">u8").view(np.uint8)
 
     def factors(self, indices: Indices) -> Int64[np.ndarray, "n 5"]:

@@ -1,9 +1,9 @@
 """Read a study: a YAML file or a built-in one, checked against everything it names before anything starts."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
-from inspect import Parameter, signature
+from inspect import signature
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.tokens import AliasToken, FlowMappingStartToken, FlowSequenceStartToken
 
-from vaescope.data.dataset import DATASETS
+from vaescope.data.load import dataset_options
 from vaescope.errors import ResourceError, UsageError
 from vaescope.models.network import NETWORKS
 from vaescope.models.objective import OBJECTIVES
@@ -130,9 +130,10 @@ def checked(value: Mapping[str, Any], overrides: Sequence[str], label: str) -> S
         raise UsageError(_told(label, problems)) from None
     problems: list[str] = []
     objectives = {name: _objective(name, options, problems) for name, options in study.objectives.items()}
-    for key, choices in (("datasets", study.datasets), ("networks", study.networks)):
-        for position, choice in enumerate(choices):
-            _choice(f"{key}[{position}]", choice, DATASETS if key == "datasets" else NETWORKS, problems)
+    for position, choice in enumerate(study.datasets):
+        _choice(f"datasets[{position}]", choice, dataset_options, problems)
+    for position, choice in enumerate(study.networks):
+        _choice(f"networks[{position}]", choice, _network_options, problems)
     if problems:
         raise UsageError(_told(label, problems))
     return study.model_copy(update={"objectives": objectives})
@@ -189,22 +190,20 @@ def _objective(name: str, options: Mapping[str, Scalar | list[Scalar]], problems
     return done
 
 
-def _choice(path: str, choice: Choice, registry: Mapping[str, type], problems: list[str]) -> None:
+def _choice(path: str, choice: Choice, takes: Callable[[str], Sequence[str]], problems: list[str]) -> None:
     try:
-        member = registry[choice.name]
+        known = takes(choice.name)
     except UsageError as error:
         problems.append(f"{path}: {error}")
         return
-    known = [
-        p.name
-        for p in signature(member).parameters.values()
-        if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-        and p.name not in ("image_shape", "latents")
-    ]
     for key in choice.options:
         if key not in known:
-            takes = ", ".join(known) or "no options"
-            problems.append(f"{path}.{key}: unknown key; {choice.name} takes {takes}.{suggestion(key, known)}")
+            listed = ", ".join(known) or "no options"
+            problems.append(f"{path}.{key}: unknown key; {choice.name} takes {listed}.{suggestion(key, [*known])}")
+
+
+def _network_options(name: str) -> Sequence[str]:
+    return [p for p in signature(NETWORKS[name]).parameters if p not in ("image_shape", "latents")]
 
 
 UNIONS = {"seeds": "a whole number or a list of them", "snapshots": "{schedule, count} or a list of steps"}

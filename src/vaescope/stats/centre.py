@@ -1,28 +1,25 @@
 """Centring without losing digits, and without a second copy of a wide representation."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from jaxtyping import Float64
 
 from vaescope.errors import RepresentationError
+from vaescope.stats.measure import Engine
 
 ROUNDING_STEPS = 32.0  # a spread below so many rounding errors of the mean is not information: errors beyond 1e-4
 
 
-def centred_gram(x: np.ndarray, work: type[np.floating]) -> Float64[np.ndarray, "n n"]:
-    """The Gram matrix of the centred rows of `x`, divided by its trace.
+def summed_gram(x: np.ndarray, work: type[np.floating], engine: Engine = map) -> Float64[np.ndarray, "n n"]:
+    """The Gram matrix of the centred rows of `x`, up to a factor, still to be passed through `centred_gram`.
 
     Columns are taken in blocks that stay in cache; each is centred by its mean and multiplied by itself (SYRK) in the
-    precision `work`, blocks are added in float64, and the rounding of the means is removed by centring the sum again.
-    Blocks whose products would overflow or vanish are scaled by a power of two first, so any finite `x` will do.
+    precision `work`, and blocks are added in float64. Blocks whose products would overflow or vanish are scaled by a
+    power of two first, so any finite `x` will do.
 
     Args:
         x: (n, p), float32 or float64.
         work: float32 or float64.
-
-    Returns:
-        (n, n), rows adding to zero, trace 1.
+        engine: maps blocks.
 
     Raises:
         RepresentationError: "non_finite"; "zero_variance" if the examples differ by no more than the rounding of `x`.
@@ -31,25 +28,28 @@ def centred_gram(x: np.ndarray, work: type[np.floating]) -> Float64[np.ndarray, 
     total = np.zeros((n, n))
     means = np.empty(p)
     exponent: int | None = None  # `total` is in units of 4 ** exponent
-    for columns in _blocks(n, p):
-        block = x[:, columns]
-        gram, means[columns], power = _block_gram(x, block, work)
+    parts = _blocks(n, p)
+    for columns, (gram, means[columns], power) in zip(
+        parts, engine(lambda c: _block_gram(x, c, work), parts), strict=True
+    ):
         if power is None:
             continue
         if exponent is None or power > exponent:
-            total *= 0.0 if exponent is None else 4.0 ** (exponent - power)
+            if exponent is not None:
+                total *= 4.0 ** (exponent - power)
             exponent = power
-        if power == exponent:
-            total += gram
-        else:
-            total += gram * 4.0 ** (power - exponent)
+        total += gram if power == exponent else gram * 4.0 ** (power - exponent)
+    refuse_constant(x, means, float(total.trace() - total.sum() / n), exponent)
+    return total
+
+
+def centred_gram(total: Float64[np.ndarray, "n n"]) -> Float64[np.ndarray, "n n"]:
+    """`total` itself, changed so that its rows add to zero, which removes the rounding of the means, and its trace is 1."""
     rows = total.mean(axis=1)
     total -= rows[:, None]
     total -= rows
     total += rows.mean()
-    trace = float(total.trace())
-    refuse_constant(x, means, trace, exponent)
-    total /= trace
+    total /= float(total.trace())
     return total
 
 
@@ -57,7 +57,7 @@ def centred(x: np.ndarray) -> Float64[np.ndarray, "n p"]:
     """`x` less its column means, divided by its Frobenius norm, in float64. For few columns.
 
     Raises:
-        RepresentationError: as `centred_gram`.
+        RepresentationError: as `summed_gram`.
     """
     refuse_non_finite(x)
     largest = float(np.abs(x).max(initial=0))
@@ -120,14 +120,15 @@ def refuse_constant(x: np.ndarray, means: np.ndarray, square: float, exponent: i
         )
 
 
-def _blocks(n: int, p: int) -> Iterator[slice]:
+def _blocks(n: int, p: int) -> list[slice]:
     """Column ranges of about 16 MB of float32: fixed by n alone, so that results do not depend on memory or cores."""
     width = min(max(4_000_000 // n // 256 * 256, 1024), 8192)
-    return (slice(start, min(start + width, p)) for start in range(0, p, width))
+    return [slice(start, min(start + width, p)) for start in range(0, p, width)]
 
 
-def _block_gram(x: np.ndarray, block: np.ndarray, work: type[np.floating]) -> tuple[np.ndarray, np.ndarray, int | None]:
+def _block_gram(x: np.ndarray, columns: slice, work: type[np.floating]) -> tuple[np.ndarray, np.ndarray, int | None]:
     """Gram of a centred block in units of 4 ** power, the block's column means, and power (None if it is all zero)."""
+    block = x[:, columns]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         values = block.astype(work, copy=False)
         means = np.full(len(x), 1 / len(x), work) @ values

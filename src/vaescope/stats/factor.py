@@ -1,6 +1,6 @@
 """The form of the Procrustes family: a thin factor of the Gram matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar, final
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from vaescope.progress import Progress
-from vaescope.stats.centre import centred, centred_gram
+from vaescope.stats.centre import centred, centred_gram, summed_gram
 from vaescope.stats.measure import Engine, Form, Sliceable
 
 DROPPED = {"float32": 1e-10, "float64": 1e-14}  # share of the variance that dropped directions may hold
@@ -37,15 +37,17 @@ class Factor(Form):
     version: ClassVar[int] = 1
 
     @classmethod
-    def of(cls, x: np.ndarray) -> "Factor":
+    def begin(cls, x: np.ndarray, engine: Engine = map) -> Callable[[], "Factor"]:
+        kind = x.dtype
         if x.shape[1] < len(x):
             factor = centred(x)
-        else:
-            values, vectors = np.linalg.eigh(centred_gram(x, np.float64))
-            values = np.maximum(values, 0)
-            first = int(np.searchsorted(np.cumsum(values), DROPPED[x.dtype.name] * values.sum(), side="right"))
-            factor = vectors[:, first:] * np.sqrt(values[first:] / values[first:].sum())
-        factor = np.ascontiguousarray(factor, x.dtype)
+            return lambda: cls._marked(factor, kind)
+        total = summed_gram(x, np.float64, engine)
+        return lambda: cls._marked(_components(centred_gram(total), DROPPED[kind.name]), kind)
+
+    @classmethod
+    def _marked(cls, factor: np.ndarray, kind: np.dtype) -> "Factor":
+        factor = np.ascontiguousarray(factor, kind)
         return cls(factor, int.from_bytes(blake2b(factor.tobytes(), digest_size=8).digest(), "little"))
 
     @property
@@ -91,9 +93,21 @@ class Factor(Form):
         return 4 * n * min(n - 1, p) + 8
 
     @staticmethod
-    def flops(n: int, p: int) -> tuple[float, float]:
-        rank = float(min(n - 1, p))
-        return (n * n * p + 9.0 * n**3 if p >= n else 2.0 * n * p), 2 * n * rank**2 + 2.4 * rank**3
+    def flops(n: int, p: int) -> float:
+        return n * n * p + 9.0 * n**3 if p >= n else 2.0 * n * p
+
+    @staticmethod
+    def pair_flops(n: int, p: int, q: int) -> float:
+        r, s = sorted((min(n - 1, p), min(n - 1, q)))
+        return 2.0 * n * r * s + 2.0 * r * r * s + 1.4 * r**3
+
+
+def _components(gram: Float64[np.ndarray, "n n"], dropped: float) -> Float64[np.ndarray, "n r"]:
+    """Eigenvectors of `gram` times the roots of their eigenvalues, without the last that hold a share `dropped`."""
+    values, vectors = np.linalg.eigh(gram)
+    values = np.maximum(values, 0)
+    first = int(np.searchsorted(np.cumsum(values), dropped * values.sum(), side="right"))
+    return vectors[:, first:] * np.sqrt(values[first:] / values[first:].sum())
 
 
 def nuclear_norm(x: np.ndarray, y: np.ndarray) -> float:

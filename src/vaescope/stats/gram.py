@@ -1,6 +1,6 @@
 """The form of the CKA family: who is similar to whom, packed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from vaescope.progress import Progress
-from vaescope.stats.centre import centred_gram
+from vaescope.stats.centre import centred_gram, summed_gram
 from vaescope.stats.measure import Engine, Form, Sliceable
 
-SLAB = 16_384  # elements of the packed axis multiplied at once; fixed, so that sums do not depend on the blocks of pairs
+SLAB = 4_096  # elements of the packed axis multiplied at once; fixed, so that sums do not depend on the blocks of pairs
+READ = 4 * SLAB  # elements read at once
 
 
 @final
@@ -39,14 +40,19 @@ class Gram(Form):
 
     name: ClassVar[str] = "gram"
     version: ClassVar[int] = 1
+    whole_blocks: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, x: np.ndarray) -> "Gram":
-        n = len(x)
-        gram = centred_gram(x, x.dtype.type)
+    def begin(cls, x: np.ndarray, engine: Engine = map) -> Callable[[], "Gram"]:
+        total, kind = summed_gram(x, x.dtype.type, engine), x.dtype
+        return lambda: cls._packed(centred_gram(total), kind)
+
+    @classmethod
+    def _packed(cls, gram: Float64[np.ndarray, "n n"], kind: np.dtype) -> "Gram":
+        n = len(gram)
         diagonal = gram.diagonal().copy()
         u = offsets(diagonal)
-        packed = np.empty(n * (n - 1) // 2, x.dtype)
+        packed = np.empty(n * (n - 1) // 2, kind)
         start = 0
         for i in range(n - 1):
             np.subtract(gram[i, i + 1 :] - u[i], u[i + 1 :], out=packed[start : start + n - 1 - i], casting="same_kind")
@@ -91,11 +97,19 @@ class Gram(Form):
         """
         total = np.zeros((len(xs), len(ys)))
         size = xs[0].packed.shape[0] if xs else 0
-        for start in range(0, size, SLAB):
-            part = slice(start, min(start + SLAB, size))
+
+        def work(start: int) -> np.ndarray:
+            part = slice(start, min(start + READ, size))
             left = np.stack([x.packed[part] for x in xs])
             right = left if xs is ys else np.stack([y.packed[part] for y in ys])
-            total += left @ right.T
+            found = np.zeros(total.shape)
+            for first in range(0, left.shape[1], SLAB):
+                slab = slice(first, first + SLAB)
+                found += left[:, slab] @ right[:, slab].T
+            return found
+
+        for found in engine(work, range(0, size, READ)):
+            total += found
             if progress is not None:
                 progress.check()
         return total
@@ -105,8 +119,12 @@ class Gram(Form):
         return 4 * (n * (n - 1) // 2) + 8 * n + 8
 
     @staticmethod
-    def flops(n: int, p: int) -> tuple[float, float]:
-        return float(n) * n * p, float(n) * n
+    def flops(n: int, p: int) -> float:
+        return float(n) * n * p
+
+    @staticmethod
+    def pair_flops(n: int, p: int, q: int) -> float:
+        return float(n) * n
 
 
 def offsets(diagonal: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

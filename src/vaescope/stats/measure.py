@@ -56,7 +56,7 @@ class Sliceable(Protocol):
 class Engine(Protocol):
     """Something that maps like `map`: in order, perhaps in parallel."""
 
-    def __call__(self, work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]: ...  # noqa: D102
+    def __call__(self, work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]: ...
 
 
 F = TypeVar("F", bound="Form")
@@ -67,20 +67,31 @@ class Form(ABC):
 
     Attributes:
         name: part of the names of scratch files.
-        version: raised whenever `of` or `products` would give other numbers.
+        version: raised whenever `begin` or `products` would give other numbers.
+        whole_blocks: whether `products` computes all pairs of a block whichever are wanted.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    whole_blocks: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
-    def of(cls: type[F], x: np.ndarray) -> F:
-        """Prepare `x`, (n, p), float32 or float64, which is not changed; n is at least the measure's minimum.
+    def begin(cls: type[F], x: np.ndarray, engine: Engine = map) -> Callable[[], F]:
+        """Do the part of preparing that needs `x` and can use `engine`; the rest is done when the result is called.
+
+        Args:
+            x: (n, p), float32 or float64, not changed; n is at least the measure's minimum.
+            engine: maps blocks of `x`; the result does not depend on it, bit for bit.
 
         Raises:
             RepresentationError: "non_finite" or "zero_variance".
         """
+
+    @classmethod
+    def of(cls: type[F], x: np.ndarray) -> F:
+        """Prepare `x`, as `begin` and then the rest."""
+        return cls.begin(x)()
 
     @abstractmethod
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -113,8 +124,13 @@ class Form(ABC):
 
     @staticmethod
     @abstractmethod
-    def flops(n: int, p: int) -> tuple[float, float]:
-        """Floating-point operations, about: of preparing (n, p), and of a pair of two of them."""
+    def flops(n: int, p: int) -> float:
+        """Floating-point operations of preparing an (n, p) representation, about."""
+
+    @staticmethod
+    @abstractmethod
+    def pair_flops(n: int, p: int, q: int) -> float:
+        """Floating-point operations of a pair, (n, p) with (n, q), about."""
 
 
 class Measure(ABC, Generic[F]):
@@ -148,7 +164,9 @@ class Measure(ABC, Generic[F]):
         """Raise `RepresentationError` where `x` has a form but not this measure."""
 
     @abstractmethod
-    def scores(self, products: Float64[np.ndarray, "a b"], xs: Sequence[F], ys: Sequence[F]) -> Float64[np.ndarray, "a b"]:
+    def scores(
+        self, products: Float64[np.ndarray, "a b"], xs: Sequence[F], ys: Sequence[F]
+    ) -> Float64[np.ndarray, "a b"]:
         """The score of every pair, from `form.products(xs, ys)`."""
 
     def enough(self, n: int) -> None:

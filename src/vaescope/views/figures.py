@@ -44,7 +44,7 @@ def heatmap(table: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], ti
     base = base.transform_calculate(shown="isValid(datum.score) ? format(datum.score, '.3f') : 'not computed'")
     scale = alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)
     legend = alt.Legend(
-        orient="top", gradientLength=200, gradientThickness=10, titleOrient="left", values=[0, 0.25, 0.5, 0.75, 1]
+        orient="top", gradientLength=200, gradientThickness=10, titleOrient="left", values=[0, 0.2, 0.4, 0.6, 0.8, 1]
     )
     known = (
         base.transform_filter("isValid(datum.score)")
@@ -70,7 +70,7 @@ def curves(table: pd.DataFrame, part: str, layers: Sequence[str], ticks: Sequenc
     palette = [PALETTES[part][i % len(PALETTES[part])] for i in range(len(layers))]
     names = alt.Scale(domain=list(layers), range=palette)
     shapes = alt.Scale(domain=list(layers), range=[SHAPES[i % len(SHAPES)] for i in range(len(layers))])
-    legend = alt.Legend(orient="bottom", columns=3, title=None, symbolSize=70)
+    legend = alt.Legend(orient="bottom", columns=3, title=None, symbolSize=70, symbolOpacity=1)
     base = alt.Chart(_named(table, "curves")).encode(
         x=_steps(ticks),
         y=alt.Y("value:Q", title=title, scale=alt.Scale(domain=[0, 1], clamp=True), axis=alt.Axis(tickCount=5)),
@@ -87,9 +87,7 @@ def curves(table: pd.DataFrame, part: str, layers: Sequence[str], ticks: Sequenc
     points = base.mark_point(filled=True, size=42, opacity=1).encode(
         shape=alt.Shape("layer:N", scale=shapes, legend=legend), tooltip=tooltip
     )
-    floors = base.transform_filter("datum.step === 0").mark_point(
-        filled=False, shape="circle", size=190, strokeWidth=1.4
-    )
+    floors = base.transform_filter("datum.step === 0").mark_point(filled=False, shape="circle", size=120, strokeWidth=1)
     rule = alt.Chart(alt.InlineData(values=[{"at": 0.9}])).mark_rule(strokeDash=[3, 3], color=INK, opacity=0.55)
     layered = alt.layer(rule.encode(y="at:Q"), lines, floors, points)
     return _dressed(
@@ -98,7 +96,7 @@ def curves(table: pd.DataFrame, part: str, layers: Sequence[str], ticks: Sequenc
 
 
 def settling(table: pd.DataFrame, layers: Sequence[str], ticks: Sequence[int]) -> alt.LayerChart:
-    """The step at which each layer settles, one mark a run: a disc floor-corrected, a ring raw.
+    """The step at which each layer settles: discs floor-corrected, rings raw; the larger, the more runs.
 
     Args:
         table: `tables.settling_table`.
@@ -106,22 +104,21 @@ def settling(table: pd.DataFrame, layers: Sequence[str], ticks: Sequence[int]) -
         ticks: `tables.step_ticks`.
     """
     parts = alt.Scale(domain=list(PART_COLOURS), range=list(PART_COLOURS.values()))
-    base = alt.Chart(_named(table, "settling")).encode(
+    base = alt.Chart(_named(table, "settling")).transform_aggregate(runs="count()", groupby=["layer", "part", "kind", "step"])
+    base = base.encode(
         x=_steps(ticks),
-        y=alt.Y("layer:N", sort=list(layers), title=None, axis=alt.Axis(grid=True, labelOverlap=False)),
+        y=alt.Y(
+            "layer:N", sort=list(layers), title=None, axis=alt.Axis(grid=True, labelOverlap=False, tickBand="extent")
+        ),
+        yOffset=alt.YOffset("kind:N", sort=["raw", "floor-corrected"]),
+        size=alt.Size("runs:Q", scale=alt.Scale(domain=[1, 8], range=[55, 150], clamp=True), legend=None),
         color=alt.Color("part:N", scale=parts, legend=alt.Legend(orient="top", title=None, symbolType="circle")),
-        tooltip=[
-            "layer:N",
-            "run:N",
-            "kind:N",
-            alt.Tooltip("settled:Q", title="step"),
-            alt.Tooltip("floor:Q", format=".3f"),
-        ],
+        tooltip=["layer:N", "kind:N", "step:Q", "runs:Q"],
     )
-    raw = base.transform_filter("datum.kind === 'raw'").mark_point(size=110, filled=False, strokeWidth=1.6, opacity=0.8)
-    discs = base.transform_filter("datum.kind !== 'raw'").mark_point(size=70, filled=True, opacity=0.65)
+    raw = base.transform_filter("datum.kind === 'raw'").mark_point(filled=False, strokeWidth=1.8, opacity=1)
+    discs = base.transform_filter("datum.kind !== 'raw'").mark_point(filled=True, opacity=1)
     chart = alt.layer(raw, discs).properties(
-        width=600, height=22 * max(len(layers), 1), description="Step at which each layer settles"
+        width=600, height=26 * max(len(layers), 1), description="Step at which each layer settles"
     )
     return _dressed(chart)
 
@@ -162,9 +159,14 @@ def latents(table: pd.DataFrame, names: Sequence[str], ticks: Sequence[int], hig
     chart = alt.Chart(_named(table, "latents")).mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.6)
     chart = chart.encode(
         x=_steps(ticks),
-        y=alt.Y("kl:Q", title="KL (nats)", scale=alt.Scale(domain=[0, max(highest, 0.1)], nice=True), axis=alt.Axis(tickCount=5)),
+        y=alt.Y(
+            "kl:Q",
+            title="KL (nats)",
+            scale=alt.Scale(domain=[0, max(highest, 0.1)], nice=True),
+            axis=alt.Axis(tickCount=5),
+        ),
         color=alt.Color(
-            "latent:N", scale=scale, title="latent", legend=alt.Legend(orient="bottom", columns=10, symbolLimit=20)
+            "latent:N", scale=scale, title="latent", legend=alt.Legend(orient="bottom", columns=5, symbolLimit=20)
         ),
         tooltip=["latent:N", "step:Q", alt.Tooltip("kl:Q", format=".3f")],
     )
@@ -191,7 +193,8 @@ def _steps(ticks: Sequence[int]) -> alt.X:
 
 def _named(table: pd.DataFrame, name: str) -> alt.InlineData:
     """Rows under a name. Not a frame, so that neither Altair's row limit nor its global settings matter."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    clean = table.astype(object).where(table.notna(), None)
+    rows = [{str(key): value for key, value in row.items()} for row in clean.to_dict("records")]
     return alt.InlineData(values=rows, name=name)
 
 
@@ -206,6 +209,10 @@ def _dressed(chart: Any) -> Any:
     }
     lines = {"domainColor": INK, "tickColor": INK, "gridColor": INK}
     faint = {"domainOpacity": 0.35, "tickOpacity": 0.35, "gridOpacity": 0.12}
-    chart = chart.configure_axis(**text, **lines, **faint).configure_legend(**text, labelLimit=140)
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-    return chart.configure(font=font, background="transparent").configure_view(stroke=None)
+    chart = chart.configure(font=font, background="transparent")  # replaces what was configured before it
+    return (
+        chart.configure_axis(**text, **lines, **faint)
+        .configure_legend(**text, labelLimit=140)
+        .configure_view(stroke=None)
+    )

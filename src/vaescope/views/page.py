@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import cleandoc
+from textwrap import dedent
 from typing import Any
 
 import altair as alt
@@ -59,7 +60,9 @@ def specs(frames: Frames, measure: str, scored: bool) -> dict[str, Any]:
         none = frames.curves.iloc[:0]
         blank = tables.curves_table(none, measure, "", "encoder")
         shown = [layer for part in tables.PARTS for layer in parts[part]]
-        made["settling"] = figures.page_spec(figures.settling(tables.settling_table(frames.settling[:0], "", {}), shown, ticks))
+        made["settling"] = figures.page_spec(
+            figures.settling(tables.settling_table(frames.settling[:0], "", {}), shown, ticks)
+        )
         made["curves"] = {
             part: figures.page_spec(figures.curves(blank, part, layers, ticks, "similarity to the end"))
             for part, layers in parts.items()
@@ -69,7 +72,9 @@ def specs(frames: Frames, measure: str, scored: bool) -> dict[str, Any]:
         ticks = tables.step_ticks(list(losses["step"]))
         whole = losses.assign(chosen=False, label="")
         named = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
-        made["losses"] = {c: figures.page_spec(figures.losses(whole, c, f"{t} (nats)", ticks)) for c, t in named.items()}
+        made["losses"] = {
+            c: figures.page_spec(figures.losses(whole, c, f"{t} (nats)", ticks)) for c, t in named.items()
+        }
     latents = tables.latents_table(frames.latents)
     if len(latents):
         names = sorted(latents["latent"].unique(), key=lambda text: (len(text), text))
@@ -114,10 +119,18 @@ def cards(frames: Frames, scores: Mapping[str, Packed], measure: str) -> list[su
     made = [_lead_card("floor-corrected", corrected), _lead_card("raw", raw)]
     if "encoder" in floor and "decoder" in floor:
         value = f"{floor['encoder']:.2f} | {floor['decoder']:.2f}"
-        made.append(summary.Card("Floor at step 0: encoder | decoder", value, "similarity of random layers to their trained selves"))
+        made.append(
+            summary.Card(
+                "Floor at step 0: encoder | decoder", value, "similarity of random layers to their trained selves"
+            )
+        )
     pairs = sum(packed.computed for packed in scores.values())
     snapshots = int(frames.runs["snapshots"].sum())
-    made.append(summary.Card("Snapshots compared", f"{snapshots:,}", f"{pairs:,} layer pairs scored" if pairs else "nothing scored yet"))
+    made.append(
+        summary.Card(
+            "Snapshots compared", f"{snapshots:,}", f"{pairs:,} layer pairs scored" if pairs else "nothing scored yet"
+        )
+    )
     return made
 
 
@@ -139,25 +152,35 @@ def run_rows(frames: Frames, measure: str) -> list[dict[str, str]]:
     return made
 
 
-def settling_rows(frames: Frames) -> list[dict[str, str]]:
-    """Per measure and layer over runs: mean floor, and median and range of the settling steps."""
+def settling_rows(frames: Frames) -> list[tuple[str, list[dict[str, str]]]]:
+    """Per measure a table: each layer over the runs, mean floor, and median and range of the settling steps."""
     settling = frames.settling[frames.settling["part"].isin(tables.PARTS)]
     names = titles([str(m) for m in settling["measure"].unique()])
-    return [
-        {"measure": names[str(measure)], "layer": str(layer), "part": str(part), "floor": number(group["floor"].mean(), 3)}
-        | {column: _spread(group[column]) for column in ("raw", "corrected")}
-        for (measure, layer, part), group in settling.groupby(["measure", "layer", "part"], sort=False)
-    ]
+    made: list[tuple[str, list[dict[str, str]]]] = []
+    for measure, ours in settling.groupby("measure", sort=False):
+        rows = [
+            {"layer": str(layer), "part": str(part), "floor": number(group["floor"].mean(), 3)}
+            | {column: _spread(group[column]) for column in ("raw", "corrected")}
+            for (layer, part), group in ours.groupby(["layer", "part"], sort=False)
+        ]
+        made.append((names[str(measure)], rows))
+    return made
 
 
 def never(frames: Frames, measure: str) -> str:
     """How many layers have no settling step."""
     at = frames.settling[(frames.settling["measure"] == measure) & frames.settling["part"].isin(tables.PARTS)]
     count = int(at["corrected"].isna().sum())
-    return f"{count} of {len(at)} layers have no floor-corrected mark: they never reach it, or nothing is left to reach." if count else ""
+    return (
+        f"{count} of {len(at)} layers have no floor-corrected mark: they never reach it, or nothing is left to reach."
+        if count
+        else ""
+    )
 
 
-def method(study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | None], versions: str) -> list[tuple[str, list[str]]]:
+def method(
+    study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | None], versions: str
+) -> list[tuple[str, list[str]]]:
     """How everything was computed: titled paragraphs."""
     seeds = ", ".join(str(s) for s in study.seed_list[:12]) + (" …" if len(study.seed_list) > 12 else "")
     optimiser = ", ".join(f"{k} {v}" for k, v in study.optimiser.model_dump().items() if k != "name")
@@ -178,7 +201,12 @@ def method(study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | 
         ),
     ]
     for name, choice in study.measures.items():
-        told.append((titles([name])[name], [*_measure_lines(docs.get(name)), _extent(name, choice.pairs, choice.n or study.probe.n, scores)]))
+        told.append(
+            (
+                titles([name])[name],
+                [*_measure_lines(docs.get(name)), _extent(name, choice.pairs, choice.n or study.probe.n, scores)],
+            )
+        )
     told.append(
         (
             "Limits",
@@ -222,15 +250,31 @@ def _lead_card(kind: str, lead: summary.Lead) -> summary.Card:
 
 
 def _measure_lines(doc: str | None) -> list[str]:
-    return [" ".join(part.split()) for part in cleandoc(doc).split("\n\n")] if doc else []
+    """The paragraphs of a docstring; each of its references is one of its own."""
+    if not doc:
+        return []
+    body, _, references = cleandoc(doc).partition("References:\n")
+    lines = [" ".join(part.split()) for part in body.split("\n\n")]
+    for line in dedent(references).splitlines():
+        if line.startswith(" ") and lines:
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line.strip())
+    return [line for line in lines if line]
 
 
 def _extent(name: str, pairs: str, n: int, scores: Mapping[str, Packed]) -> str:
-    wanted = "every pair of layers, snapshots and runs" if pairs == "all" else "all layers within a snapshot, and each layer across steps and runs"
+    wanted = (
+        "every pair of layers, snapshots and runs"
+        if pairs == "all"
+        else "all layers within a snapshot, and each layer across steps and runs"
+    )
     if name not in scores:
         return f"Asked for {wanted}, on {n:,} examples; not computed yet."
     packed = scores[name]
-    text = f"Computed for {wanted}, on {n:,} examples: {packed.computed:,} scores; {packed.missing:,} pairs not computed."
+    text = (
+        f"Computed for {wanted}, on {n:,} examples: {packed.computed:,} scores; {packed.missing:,} pairs not computed."
+    )
     if packed.left_out:
         text += f" {packed.left_out:,} pairs of runs are left out of this page for its size."
     return text

@@ -113,7 +113,10 @@ def _pictures(
                 progress.say(f"no pictures of {run} at step {step}: {error}")
                 continue
             pairs = data_uri(grid([seen.originals, seen.reconstructions]), each_bytes // 3)
-            made.setdefault(run, {})[step] = {"pairs": pairs, "walk": data_uri(grid(list(seen.traversals)), each_bytes * 2 // 3)}
+            made.setdefault(run, {})[step] = {
+                "pairs": pairs,
+                "walk": data_uri(grid(list(seen.traversals)), each_bytes * 2 // 3),
+            }
             progress.advance()
     return made, sum(len(found) for found in steps.values()) - sum(len(found) for found in made.values())
 
@@ -131,7 +134,7 @@ def _html(
     if sources is None:
         raise AssertionError("a loader was given")
     css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
-    bundle = vl_convert.javascript_bundle(vl_version=page.vega_lite())
+    bundle = vl_convert.javascript_bundle(snippet=None, vl_version=page.vega_lite())
     measure = next(iter(results.study.measures))
     labels = tables.run_labels(frames.runs)
     raw, corrected = (summary.lead(frames.lead, measure, c) for c in ("raw", "corrected"))
@@ -152,14 +155,20 @@ def _html(
         cards=page.cards(frames, scores, measure),
         never=page.never(frames, measure),
         runs=page.run_rows(frames, measure),
-        more_runs=f"{len(frames.runs) - page.MOST_ROWS:,} more runs are in the study's folder." if len(frames.runs) > page.MOST_ROWS else "",
+        more_runs=f"{len(frames.runs) - page.MOST_ROWS:,} more runs are in the study's folder."
+        if len(frames.runs) > page.MOST_ROWS
+        else "",
         settling=page.settling_rows(frames),
         has_scores=bool(scores),
         has_curves=len(frames.curves) > 0,
         has_losses=len(tables.losses_table(frames.losses)) > 0,
         has_pictures=bool(shown),
-        last_pictures=[{"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]} for run, found in shown.items()],
+        last_pictures=[
+            {"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]}
+            for run, found in shown.items()
+        ],
         picture_note=f"{left_out:,} snapshots have no pictures on this page, to keep it small." if left_out else "",
+        walk_range=" from −2 to 2 prior standard deviations",
         method=page.method(results.study, scores, _docs(results.study), _versions()),
         data=page.data(frames, results.study, scores, shown),
     )
@@ -180,9 +189,10 @@ def _docs(study: Study) -> dict[str, str | None]:
 
 
 def _versions() -> str:
-    return ", ".join(f"{name} {version(name)}" for name in ("vaescope", "torch", "numpy", "altair", "vl-convert-python"))
+    return ", ".join(
+        f"{name} {version(name)}" for name in ("vaescope", "torch", "numpy", "altair", "vl-convert-python")
+    )
 
 
 def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-

@@ -84,12 +84,12 @@ def finding(raw: Lead, corrected: Lead, floor: Mapping[str, float], measure: str
             "No finding yet: it takes at least one finished run with its similarities computed, "
             "in which layers of both encoder and decoder reach 0.9."
         ]
-    told = [_lead_sentence(corrected, "once the floor is taken off", measure)]
-    told.append(_lead_sentence(raw, "without taking the floor off", measure))
+    told = [_lead_sentence(corrected, f"By {measure} and floor-corrected,"), _lead_sentence(raw, "Raw,")]
     if "encoder" in floor and "decoder" in floor:
         told.append(
-            f"Before any training, at step 0, a layer's similarity to its own trained state is already {floor['encoder']:.2f} "
-            f"in the encoder and {floor['decoder']:.2f} in the decoder (mean over layers and runs): that is the floor."
+            f"At step 0, before any training, a layer's similarity to its own trained state is already "
+            f"{floor['encoder']:.2f} in the encoder and {floor['decoder']:.2f} in the decoder (mean over layers and "
+            "runs): that is the floor."
         )
     if raw.runs and corrected.runs:
         told.append(_agreement(raw, corrected))
@@ -115,18 +115,17 @@ def last_losses(losses: pd.DataFrame) -> pd.DataFrame:
     return losses.sort_values("step", kind="stable").groupby("run", sort=False).last()
 
 
-def _lead_sentence(found: Lead, how: str, measure: str) -> str:
+def _lead_sentence(found: Lead, how: str) -> str:
     if not found.runs:
-        return f"By {measure}, {how}, no run gives an answer (layers that never reach 0.9, or already start there)."
-    first, later = ("encoder", "decoder") if found.mean >= 1 else ("decoder", "encoder")
+        return f"{how} no run gives an answer: layers never reach 0.9, or are there from the start."
     flip = found.mean < 1
+    first, later = ("decoder", "encoder") if flip else ("encoder", "decoder")
     mean, low, high = (1 / found.mean, 1 / found.high, 1 / found.low) if flip else (found.mean, found.low, found.high)
     agree = found.runs - found.encoder_first if flip else found.encoder_first
-    spread = f", from {times(low)} to {times(high)}" if found.runs > 1 else ""
+    spread = f", geometric mean; {times(low)} to {times(high)}" if found.runs > 1 else ""
     return (
-        f"By {measure}, {how}, {later} layers take {times(mean)} as many steps as {first} layers to reach 0.9 of their "
-        f"final similarity (geometric mean over {counted(found.runs, 'run')}{spread}); the {first} is first in "
-        f"{agree} of {found.runs}."
+        f"{how} {later} layers take {times(mean)} as many steps as {first} layers to reach 0.9 of their final "
+        f"similarity ({counted(found.runs, 'run')}{spread}). The {first} is first in {agree} of {found.runs}."
     )
 
 

@@ -76,15 +76,15 @@ def settling_table(settling: pd.DataFrame, measure: str, labels: Mapping[str, st
     """The step at which each layer of each run reaches 0.9 of its final similarity, raw and floor-corrected.
 
     Returns:
-        layer, part, run (label), floor, kind ("raw" or "floor-corrected"), settled (step); layers that never reach it
+        layer, part, run (label), floor, kind ("raw" or "floor-corrected"), step; layers that never reach it
         are left out.
     """
     at = (settling["measure"] == measure) & settling["part"].isin(PARTS)
     table = settling.loc[at, ["layer", "part", "run", "floor", "raw", "corrected"]]
     table = table.assign(run=[labels.get(str(run), str(run)) for run in table["run"]])
     table = table.rename(columns={"corrected": "floor-corrected"})
-    tidy = table.melt(["layer", "part", "run", "floor"], var_name="kind", value_name="settled")
-    return tidy.dropna(subset=["settled"]).reset_index(drop=True)
+    tidy = table.melt(["layer", "part", "run", "floor"], var_name="kind", value_name="step")
+    return tidy.dropna(subset=["step"]).reset_index(drop=True)
 
 
 def losses_table(losses: pd.DataFrame, at_most: int = 400) -> pd.DataFrame:

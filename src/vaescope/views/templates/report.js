@@ -165,7 +165,7 @@ function curves() {
   const mine = tables.curves.filter((r) => r.measure === measure && r.run === run.id);
   const body = tables.settling.filter((r) => r.measure === measure && r.run === run.id).map((r) => {
     const line = element("tr");
-    line.append(element("th", r.layer, { scope: "row" }), element("td", r.part), element("td", r.floor === null ? "–" : r.floor.toFixed(3)));
+    line.append(element("th", r.layer, { scope: "row", class: "text" }), element("td", r.part, { class: "word" }), element("td", r.floor === null ? "–" : r.floor.toFixed(3)));
     line.append(element("td", step(r.raw)), element("td", step(r.corrected)));
     return line;
   });
@@ -181,10 +181,10 @@ function settling() {
   const measure = page.measures[Number($("curve-measure").value)].name;
   const labels = Object.fromEntries(page.runs.map((r) => [r.id, r.label]));
   const data = tables.settling.filter((r) => r.measure === measure).flatMap((r) => [
-    { ...r, run: labels[r.run], kind: "raw", settled: r.raw },
-    { ...r, run: labels[r.run], kind: "floor-corrected", settled: r.corrected },
+    { ...r, run: labels[r.run], kind: "raw", step: r.raw },
+    { ...r, run: labels[r.run], kind: "floor-corrected", step: r.corrected },
   ]);
-  return feed("settling", page.specs.settling, "settling", data.filter((r) => r.settled !== null));
+  return feed("settling", page.specs.settling, "settling", data.filter((r) => r.step !== null));
 }
 
 function lossesOf() {
@@ -212,6 +212,8 @@ function pictures() {
     $(id).src = found[what];
     $(id).alt = `${text}: ${run.label}, step ${at}`;
   }
+  const kl = tables.latents.filter((r) => r.run === run.id && r.step === at);
+  $("picture-kl").replaceChildren(...kl.map((r) => element("li", `${r.latent}: ${r.kl.toFixed(1)}`)));
 }
 
 /** When a run is picked, its slider goes to the last snapshot. */

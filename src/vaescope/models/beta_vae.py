@@ -1,4 +1,4 @@
-"""The evidence lower bound, and its KL term times β."""
+"""The VAE with its KL term times β."""
 
 import math
 from dataclasses import dataclass
@@ -9,22 +9,6 @@ from torch import Tensor
 
 from vaescope.errors import UsageError
 from vaescope.models.objective import OBJECTIVES, Forward, Objective
-
-
-@OBJECTIVES.register
-@final
-@dataclass(frozen=True, kw_only=True)
-class VAE(Objective):
-    """The variational autoencoder: minus the evidence lower bound, reconstruction + KL.
-
-    References:
-        Kingma & Welling (2014), equation 3. https://arxiv.org/abs/1312.6114
-    """
-
-    name: ClassVar[str] = "vae"
-
-    def regularisation(self, forward: Forward, kl: Float[Tensor, " d"], step: int) -> Float[Tensor, ""]:
-        return kl.sum()
 
 
 @OBJECTIVES.register

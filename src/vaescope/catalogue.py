@@ -1,0 +1,63 @@
+"""What there is to choose from, and what to cite for it."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vaescope.data.dataset import DATASETS
+from vaescope.models.network import NETWORKS
+from vaescope.models.objective import OBJECTIVES
+from vaescope.runs.read import built_in_studies
+from vaescope.runs.study import Study
+from vaescope.stats.measure import MEASURES
+
+PAPER = "Bonheme & Grzes (2022), How do Variational Autoencoders Learn? https://arxiv.org/abs/2205.08399"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A registered name and the first line of its docstring."""
+
+    name: str
+    summary: str
+
+
+def _members(registry: Mapping[str, type]) -> list[Member]:
+    return [Member(n, inspect.getdoc(m).splitlines()[0] if inspect.getdoc(m) else "") for n, m in registry.items()]
+
+
+def catalogue() -> dict[str, list[Member]]:
+    """Every family and its members."""
+    return {
+        "datasets": _members(DATASETS),
+        "networks": _members(NETWORKS),
+        "objectives": _members(OBJECTIVES),
+        "measures": _members(MEASURES),
+        "studies": [Member(*item) for item in built_in_studies().items()],
+    }
+
+
+def references(study: Study) -> dict[str, list[str]]:
+    """The references of everything a study uses, from the docstrings; the paper this is about comes first."""
+    used = [
+        *((f"dataset {c.name}", DATASETS[c.name]) for c in study.datasets),
+        *((f"network {c.name}", NETWORKS[c.name]) for c in study.networks),
+        *((f"objective {name}", OBJECTIVES[name]) for name in study.objectives),
+        *((f"measure {name}", MEASURES[name]) for name in study.measures),
+    ]
+    return {"the study's design": [PAPER]} | {name: cited(member) for name, member in used}
+
+
+def cited(member: type) -> list[str]:
+    """The lines under "References:" of a docstring."""
+    text = inspect.getdoc(member) or ""
+    found = re.search(r"^References:\n((?:[ \t]+\S.*\n?)+)", text, re.MULTILINE)
+    lines = [line.strip() for line in found.group(1).splitlines()] if found else []
+    joined: list[str] = []
+    for line in lines:
+        if joined and "http" not in joined[-1]:
+            joined[-1] += f" {line}"
+        else:
+            joined.append(line)
+    return joined

@@ -1,0 +1,256 @@
+"""The command line: a thin shell over the library. Only this module and `console` print or exit.
+
+Exit codes: 0 done, 1 done with failed runs, 2 usage, 3 data or corruption, 4 resources, 70 a bug of ours, 130 interrupted.
+"""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+
+from vaescope.console import clean, say, shown, table
+from vaescope.errors import Interrupted, VaescopeError
+
+app = typer.Typer(
+    name="vaescope",
+    help="How variational autoencoders learn, layer by layer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FAILED_RUNS = 1
+P = ParamSpec("P")
+R = TypeVar("R")
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="A study file (YAML), or the name of a built-in study.", metavar="STUDY")
+]
+FolderArgument = Annotated[Path, typer.Argument(help="The folder of a study.", metavar="DIR")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set optimiser.lr=1e-4"),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; vaescope-NAME here if not given.")
+]
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what goes wrong into a message and an exit code; a traceback only goes to a crash file."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except VaescopeError as error:
+            say(f"Error: {error}", stderr=True)
+            code = error.exit_code
+        except KeyboardInterrupt:
+            say("Interrupted. What was done is kept: give the same command again to continue.", stderr=True)
+            code = Interrupted.exit_code
+        except MemoryError:
+            say("Error: not enough memory. A smaller probe.n or batch_size needs less.", stderr=True)
+            code = 4
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        except OSError as error:
+            say(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", stderr=True)
+            code = (
+                4
+                if error.errno
+                in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.EFBIG, errno.EIO)
+                else 70
+            )
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            say(f"Error: this is a bug in vaescope: {type(error).__name__}: {error}\n{_crash_file()}", stderr=True)
+            code = 70
+        raise typer.Exit(code)
+
+    return wrapped
+
+
+def _crash_file() -> str:
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="vaescope-crash-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+        return f"What led to it is in {file.name}; please send it to us with what you did."
+    except OSError:
+        return traceback.format_exc()
+
+
+@app.command()
+@guarded
+def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+    """Train, compare and report, continuing whatever is already there."""
+    from vaescope.pipeline import default_out, failed, load_study
+    from vaescope.pipeline import run as run_study
+    from vaescope.runs.machine import keep_freed_memory
+    from vaescope.runs.store import StudyFolder
+    from vaescope.views.summary import in_words
+
+    keep_freed_memory()
+    loaded = load_study(study, overrides or [])
+    path = out or default_out(loaded)
+    with shown() as progress:
+        results = run_study(loaded, path, progress)
+    say(in_words(results))
+    say(f"Report: {path / 'report.html'}")
+    _tell_failed(failed(StudyFolder(path)))
+
+
+@app.command()
+@guarded
+def plan(study: StudyArgument, overrides: SetOption = None) -> None:
+    """Show what a study would do and cost, and start nothing."""
+    from vaescope.pipeline import load_study
+    from vaescope.planning import plan as plan_study
+
+    planned = plan_study(load_study(study, overrides or []))
+    table(("", ""), planned.overview, title=f"Study {planned.name}")
+    table(planned.columns, planned.choices, title="Measures, and what each choice of pairs would cost")
+    say(f"Time on this machine, from a short measurement now: {planned.time_text}")
+
+
+@app.command()
+@guarded
+def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+    """Train the runs of a study, without comparing them. STUDY may also be a study's folder."""
+    from vaescope.pipeline import default_out, failed, load_study
+    from vaescope.runs.machine import keep_freed_memory
+    from vaescope.runs.store import StudyFolder
+    from vaescope.runs.train import train as train_study
+
+    keep_freed_memory()
+    if out is None and (Path(study) / "study.json").exists():
+        folder = StudyFolder(study)
+    else:
+        loaded = load_study(study, overrides or [])
+        folder = StudyFolder.create(out or default_out(loaded), loaded)
+    with shown() as progress:
+        train_study(folder, progress)
+    say(f"Trained: {folder.path}")
+    _tell_failed(failed(folder))
+
+
+@app.command()
+@guarded
+def compare(folder: FolderArgument) -> None:
+    """Compare the layers of all snapshots that are there."""
+    from vaescope.runs.machine import keep_freed_memory
+    from vaescope.runs.store import StudyFolder
+    from vaescope.stats.compare import compare as compare_study
+
+    keep_freed_memory()
+    with shown() as progress:
+        compare_study(StudyFolder(folder), progress)
+    say(f"Compared: {folder / 'similarity.zarr'}, {folder / 'similarity.parquet'}")
+
+
+@app.command()
+@guarded
+def report(
+    folder: FolderArgument,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="DIR/report.html if not given.")] = None,
+) -> None:
+    """Write the report of what is there: one HTML file that works offline."""
+    from vaescope.stats.results import Results
+    from vaescope.views.report import report as write_report
+
+    with shown() as progress:
+        path = write_report(Results(folder), out or folder / "report.html", progress)
+    say(f"Report: {path}")
+
+
+@app.command()
+@guarded
+def status(folder: FolderArgument) -> None:
+    """Show how far a study is: its runs, comparisons and report."""
+    from vaescope.pipeline import failed
+    from vaescope.runs.store import StudyFolder
+    from vaescope.stats.compare import progress_of
+
+    opened = StudyFolder(folder)
+    manifests = [(r, opened.run(r.id).manifest()) for r in opened.runs]
+    rows = [(r.id, m.state, f"{m.step:,}/{r.steps:,}", f"{len(m.snapshots)}/{len(r.snapshots)}") for r, m in manifests]
+    table(("run", "state", "steps", "snapshots"), rows, title=f"Study {opened.study.name}")
+    for measure, (done, total) in progress_of(opened).items():
+        say(f"{measure}: {done:,} of {total:,} blocks compared")
+    made = folder / "report.html"
+    say(f"report: {made if made.exists() else 'not yet written'}")
+    _tell_failed(failed(opened))
+
+
+@app.command("list")
+@guarded
+def list_members(
+    kind: Annotated[
+        str | None, typer.Argument(help="datasets, networks, objectives, measures or studies; all if not given.")
+    ] = None,
+) -> None:
+    """List what there is to choose from."""
+    from vaescope.catalogue import catalogue
+    from vaescope.errors import UsageError
+    from vaescope.registry import suggestion
+
+    found = catalogue()
+    if kind is not None and kind not in found:
+        raise UsageError(f"nothing called {kind!r} to list; there are: {', '.join(found)}.{suggestion(kind, [*found])}")
+    for name in [kind] if kind else found:
+        table((name, ""), [(member.name, member.summary) for member in found[name]])
+
+
+@app.command()
+@guarded
+def cite(
+    study: Annotated[
+        str, typer.Argument(help="A study file, a built-in study, or the folder of a study.", metavar="STUDY")
+    ],
+) -> None:
+    """Print the references of everything a study uses."""
+    from vaescope.catalogue import references
+    from vaescope.pipeline import load_study
+    from vaescope.runs.store import StudyFolder
+
+    loaded = StudyFolder(study).study if (Path(study) / "study.json").exists() else load_study(study)
+    for name, lines in references(loaded).items():
+        say(f"{name}\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _tell_failed(reasons: list[str]) -> None:
+    if reasons:
+        say("\n".join([f"{len(reasons)} run(s) failed:", *(f"  {clean(r)}" for r in reasons)]), stderr=True)
+        raise typer.Exit(FAILED_RUNS)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from vaescope import __version__
+
+        say(f"vaescope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """How variational autoencoders learn, layer by layer."""
+
+
+def main() -> None:
+    """The entry point `vaescope`."""
+    app()

@@ -1,0 +1,76 @@
+"""The whole study in one call: train, compare, report; and what that would cost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vaescope.errors import UsageError
+from vaescope.progress import Progress
+from vaescope.runs.read import read_study
+from vaescope.runs.store import StudyFolder
+from vaescope.runs.study import Study
+from vaescope.runs.train import train
+from vaescope.stats.compare import compare
+from vaescope.stats.measure import MEASURES
+from vaescope.stats.results import Results
+from vaescope.views.report import report
+
+
+def load_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Study:
+    """A study from a YAML file or the name of a built-in one, checked, with every default filled in.
+
+    Args:
+        source: a path, "quickstart", "paper", or a `Study`.
+        overrides: "key=value" texts as `--set` takes them, e.g. "steps=2000", "optimiser.lr=1e-4".
+
+    Raises:
+        UsageError: with the path of every key that is wrong, what was expected, what came, and a suggestion.
+
+    >>> study = load_study("quickstart", ["steps=100"])
+    >>> len(study.runs()), study.snapshot_steps[-1]
+    (4, 100)
+    """
+    study = read_study(source, overrides)
+    for name, choice in study.measures.items():
+        try:
+            least = MEASURES[name].minimum_n
+        except UsageError as error:
+            raise UsageError(f"measures.{name}: {error}") from None
+        if (n := choice.n or study.probe.n) < least:
+            raise UsageError(f"measures.{name}.n: {name} needs at least {least} examples, got {n}.")
+    return study
+
+
+def default_out(study: Study) -> Path:
+    """The folder of a study where none is named: "vaescope-" and its name, in the current folder."""
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in study.name)
+    return Path(f"vaescope-{slug[:80]}")
+
+
+def run(study: str | Path | Study, out: str | Path | None = None, progress: Progress | None = None) -> Results:
+    """Train every run, compare every layer of every snapshot, write the report; continue if some of it is there.
+
+    Args:
+        study: a path, the name of a built-in study, or a `Study`.
+        out: the folder of the study; `default_out(study)` where not given.
+        progress: told where the work is.
+
+    Returns:
+        The results, as `vaescope.open(out)` gives them. Runs that diverged say so in `.runs`.
+
+    Raises:
+        UsageError: the study is wrong, or `out` holds another one.
+        ResourceError: the disk is full or cannot be written.
+    """
+    study = load_study(study)
+    folder = StudyFolder.create(out or default_out(study), study)
+    train(folder, progress)
+    compare(folder, progress or Progress())
+    results = Results(folder.path)
+    report(results, folder.path / "report.html", progress or Progress())
+    return results
+
+
+def failed(folder: StudyFolder) -> list[str]:
+    """The runs that diverged, each with its reason."""
+    manifests = ((r, folder.run(r.id).manifest()) for r in folder.runs)
+    return [f"{r.id}: {m.reason}" for r, m in manifests if m.state == "diverged"]
