@@ -1,6 +1,6 @@
 """The command line: a thin shell over the library. Only this module and `console` print or exit.
 
-Exit codes: 0 done, 1 done with failed runs, 2 usage, 3 data or corruption, 4 resources, 70 a bug of ours, 130 interrupted.
+Exit codes: 0 done, 1 done with failed runs, 2 usage, 3 corrupt data, 4 resources, 70 a bug of ours, 130 interrupted.
 """
 
 import errno

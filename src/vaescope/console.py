@@ -1,4 +1,4 @@
-"""What the command line shows while it works: a live bar on a terminal, plain lines otherwise; and how it is stopped."""
+"""What the command line shows while it works: a live bar on a terminal, plain lines otherwise; and how it stops."""
 
 import signal
 import sys

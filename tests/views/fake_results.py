@@ -54,6 +54,7 @@ class FakePictures:
     originals: np.ndarray
     reconstructions: np.ndarray
     traversals: np.ndarray
+    values: tuple[float, ...] = (-2.0, 2.0)
 
 
 def fake_pictures(folder: object, run: Run, step: int) -> FakePictures:

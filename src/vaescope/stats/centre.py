@@ -29,9 +29,8 @@ def summed_gram(x: np.ndarray, work: type[np.floating], engine: Engine = map) ->
     means = np.empty(p)
     exponent: int | None = None  # `total` is in units of 4 ** exponent
     parts = _blocks(n, p)
-    for columns, (gram, means[columns], power) in zip(
-        parts, engine(lambda c: _block_gram(x, c, work), parts), strict=True
-    ):
+    for columns, (gram, centre, power) in zip(parts, engine(lambda c: _block_gram(x, c, work), parts), strict=True):
+        means[columns] = centre
         if power is None:
             continue
         if exponent is None or power > exponent:
@@ -44,7 +43,10 @@ def summed_gram(x: np.ndarray, work: type[np.floating], engine: Engine = map) ->
 
 
 def centred_gram(total: Float64[np.ndarray, "n n"]) -> Float64[np.ndarray, "n n"]:
-    """`total` itself, changed so that its rows add to zero, which removes the rounding of the means, and its trace is 1."""
+    """`total` itself, changed so that its rows add to zero and its trace is 1.
+
+    Centring the sum once more removes what the rounding of the means has left.
+    """
     rows = total.mean(axis=1)
     total -= rows[:, None]
     total -= rows
@@ -82,8 +84,8 @@ def refuse_non_finite(x: np.ndarray) -> None:
         first = ", ".join(str(int(i)) for i in np.unravel_index(int(bad.argmax()), x.shape))
         count = int(bad.sum())
         raise RepresentationError(
-            f"expected finite values, got {count:,} of {x.size:,} that {'is' if count == 1 else 'are'} NaN or infinite, "
-            f"the first at [{first}]. Find out where they come from, or leave these examples out of both.",
+            f"expected finite values, got {count:,} of {x.size:,} that {'is' if count == 1 else 'are'} NaN or "
+            f"infinite, the first at [{first}]. Find out where they come from, or leave these examples out of both.",
             "non_finite",
         )
 
@@ -107,8 +109,8 @@ def refuse_constant(x: np.ndarray, means: np.ndarray, square: float, exponent: i
         limit = float(noise[varying].sum())
     if not varying.any() or exponent is None:
         raise RepresentationError(
-            f"expected examples that differ, got {len(x):,} equal rows of {x.shape[1]:,} features: a constant (collapsed) "
-            "representation is similar to nothing. Leave it out.",
+            f"expected examples that differ, got {len(x):,} equal rows of {x.shape[1]:,} features: a constant "
+            "(collapsed) representation is similar to nothing. Leave it out.",
             "zero_variance",
         )
     if square <= limit:

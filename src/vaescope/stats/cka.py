@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from vaescope.errors import RepresentationError
 from vaescope.stats.gram import Gram
-from vaescope.stats.measure import MEASURES, Measure, Pairs, Transform
+from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
 
 
 @MEASURES.register
@@ -26,7 +26,7 @@ class DebiasedCKA(Measure[Gram]):
     """
 
     name: ClassVar[str] = "cka"
-    form: ClassVar[type[Gram]] = Gram
+    form: ClassVar[type[Form]] = Gram
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
@@ -38,8 +38,8 @@ class DebiasedCKA(Measure[Gram]):
     def accept(self, x: Gram) -> None:
         if np.sqrt(2 * x.square) < 64 * x.eps:
             raise RepresentationError(
-                f"cka: all {x.n} examples are equally far from one another (up to rounding), so the debiased Gram matrix "
-                "is zero. Use more examples, or cka_biased.",
+                f"cka: all {x.n} examples are equally far from one another (up to rounding), so the debiased Gram "
+                "matrix is zero. Use more examples, or cka_biased.",
                 "zero_variance",
             )
 

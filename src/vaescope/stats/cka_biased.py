@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from vaescope.stats.gram import Gram, full_products, full_square
-from vaescope.stats.measure import MEASURES, Measure, Pairs, Transform
+from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
 
 
 @MEASURES.register
@@ -23,7 +23,7 @@ class BiasedCKA(Measure[Gram]):
     """
 
     name: ClassVar[str] = "cka_biased"
-    form: ClassVar[type[Gram]] = Gram
+    form: ClassVar[type[Form]] = Gram
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True

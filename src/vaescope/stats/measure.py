@@ -105,9 +105,9 @@ class Form(ABC):
     @classmethod
     @abstractmethod
     def products(
-        cls: type[F],
-        xs: Sequence[F],
-        ys: Sequence[F],
+        cls,
+        xs: Sequence[Any],
+        ys: Sequence[Any],
         wanted: Bool[np.ndarray, "a b"] | None = None,
         engine: Engine = map,
         progress: Progress | None = None,

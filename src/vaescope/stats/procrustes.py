@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from vaescope.stats.factor import Factor
-from vaescope.stats.measure import MEASURES, Measure, Pairs, Transform
+from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
 
 
 @MEASURES.register
@@ -15,8 +15,8 @@ from vaescope.stats.measure import MEASURES, Measure, Pairs, Transform
 class Procrustes(Measure[Factor]):
     """Procrustes similarity: the nuclear norm of X^T Y for centred X and Y of Frobenius norm 1.
 
-    1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it is not
-    itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n: compare
+    1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it
+    is not itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n: compare
     only values of like widths, or with many examples.
 
     References:
@@ -26,7 +26,7 @@ class Procrustes(Measure[Factor]):
     """
 
     name: ClassVar[str] = "procrustes"
-    form: ClassVar[type[Factor]] = Factor
+    form: ClassVar[type[Form]] = Factor
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True

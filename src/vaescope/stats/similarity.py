@@ -14,7 +14,8 @@ def similarity(x: object, y: object, measure: str = "cka") -> float:
 
     Args:
         x: (n, ...), examples first, further axes flattened; a numpy array, a torch tensor on any device, or nested
-            lists. float64 and wide integers are computed in float64, all else in float32 with float64 sums. Not changed.
+            lists. float64 and wide integers are computed in float64, all else in float32 with float64 sums. It is
+            not changed.
         y: (n, ...), the same examples in the same order; its width may differ.
         measure: a name that `vaescope list measures` shows: "cka" (debiased), "cka_biased", "procrustes", ...
 
@@ -36,7 +37,8 @@ def similarity(x: object, y: object, measure: str = "cka") -> float:
     if shapes[0][0] != shapes[1][0]:
         raise RepresentationError(
             f"{measure}: x and y must hold the same examples, one a row in the same order; got {shapes[0][0]:,} and "
-            f"{shapes[1][0]:,} rows (flattened shapes {shapes[0]} and {shapes[1]}). Extract both with the same probe set.",
+            f"{shapes[1][0]:,} rows (flattened shapes {shapes[0]} and {shapes[1]}). Extract both with the same "
+            "probe set.",
             "shape_mismatch",
         )
     forms = []
@@ -98,7 +100,8 @@ def _from_numpy(x: object, name: str) -> np.ndarray:
         kind = "a masked array" if np.ma.isMaskedArray(x) else f"dtype {values.dtype}"
         raise RepresentationError(
             f"{name}: expected real numbers (floats, integers or booleans), got {kind} of shape {tuple(values.shape)}. "
-            "Convert it first: complex numbers to .real and .imag side by side, objects to float, masks to rows left out.",
+            "Convert it first: complex numbers to .real and .imag side by side, objects to float, "
+            "masks to rows left out.",
             "unsupported_type",
         )
     if values.dtype in (np.float32, np.float64):

@@ -179,6 +179,8 @@ def page_spec(chart: alt.Chart | alt.LayerChart, container: bool = True) -> dict
     for part in [spec, *spec.get("layer", [])]:
         if part.get("data", {}).get("name"):
             part["data"].pop("values", None)
+        if "mark" in part:
+            part["mark"]["aria"] = False  # hundreds of marks are no use read aloud: the page has their numbers in tables
     if container:
         spec["width"] = "container"
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}

@@ -76,8 +76,8 @@ def report(
     names = ("runs", "layers", "losses", "latents", "curves", "settling", "lead")
     frames = page.Frames(**{name: getattr(results, name) for name in names})
     scores = {name: packed for name in results.study.measures if (packed := _scores(results, name)) is not None}
-    shown, left_out = _pictures(results, frames, progress or Progress(), pictures)
-    put(Path(out), _html(results, frames, scores, shown, left_out).encode("utf-8", "replace"))
+    shown, walk, left_out = _pictures(results, frames, progress or Progress(), pictures)
+    put(Path(out), _html(results, frames, scores, shown, walk, left_out).encode("utf-8", "replace"))
     return Path(out)
 
 
@@ -92,8 +92,8 @@ def _scores(results: Readable, measure: str) -> Packed | None:
 
 def _pictures(
     results: Readable, frames: page.Frames, progress: Progress, pictures: Callable[[StudyFolder, Run, int], Pictures]
-) -> tuple[dict[str, dict[int, dict[str, str]]], int]:
-    """Run -> step -> the two pictures of that snapshot as data URIs, and how many snapshots were left out."""
+) -> tuple[dict[str, dict[int, dict[str, str]]], str, int]:
+    """Run -> step -> its two pictures as data URIs; how far traversals go; how many snapshots were left out."""
     kept = {run.id: run for run in results.folder.runs if run.id in set(frames.runs["run"])}
     counts = dict(zip(frames.runs["run"], frames.runs["snapshots"], strict=True))
     steps = {run: sorted(kept[run].snapshots)[: int(counts[run])] for run in kept}
@@ -104,6 +104,7 @@ def _pictures(
     each_bytes = max(LEAST_PICTURE, PICTURE_BUDGET // max(total, 1))
     progress.stage("pictures", total)
     made: dict[str, dict[int, dict[str, str]]] = {}
+    walk = ""
     for run, found in chosen.items():
         for step in found:
             progress.check()
@@ -117,8 +118,10 @@ def _pictures(
                 "pairs": pairs,
                 "walk": data_uri(grid(list(seen.traversals)), each_bytes * 2 // 3),
             }
+            low, high = (f"{value:g}".replace("-", "−") for value in (seen.values[0], seen.values[-1]))
+            walk = f" from {low} to {high} prior standard deviations"
             progress.advance()
-    return made, sum(len(found) for found in steps.values()) - sum(len(found) for found in made.values())
+    return made, walk, sum(len(found) for found in steps.values()) - sum(len(found) for found in made.values())
 
 
 def _html(
@@ -126,6 +129,7 @@ def _html(
     frames: page.Frames,
     scores: Mapping[str, Packed],
     shown: Mapping[str, Mapping[int, Mapping[str, str]]],
+    walk: str,
     left_out: int,
 ) -> str:
     environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
@@ -168,7 +172,7 @@ def _html(
             for run, found in shown.items()
         ],
         picture_note=f"{left_out:,} snapshots have no pictures on this page, to keep it small." if left_out else "",
-        walk_range=" from −2 to 2 prior standard deviations",
+        walk_range=walk,
         method=page.method(results.study, scores, _docs(results.study), _versions()),
         data=page.data(frames, results.study, scores, shown),
     )

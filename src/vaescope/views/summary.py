@@ -125,7 +125,7 @@ def _lead_sentence(found: Lead, how: str) -> str:
     spread = f", geometric mean; {times(low)} to {times(high)}" if found.runs > 1 else ""
     return (
         f"{how} {later} layers take {times(mean)} as many steps as {first} layers to reach 0.9 of their final "
-        f"similarity ({counted(found.runs, 'run')}{spread}). The {first} is first in {agree} of {found.runs}."
+        f"similarity ({counted(found.runs, 'run')}{spread}). The {first} is first in {agree}\u00a0of\u00a0{found.runs}."
     )
 
 

@@ -111,18 +111,24 @@ function cells(measure, runA, stepA, runB, stepB) {
 
 const shown = (score) => (score === null ? "·" : score.toFixed(2).replace("-", "−"));
 
+/** Numbers as a table: names of columns, and rows of [name, ...texts]. */
+function numbers(id, caption, columns, lines) {
+  const head = element("tr");
+  head.append(...columns.map((name) => element("th", name, { scope: "col" })));
+  const body = lines.map(([name, ...texts]) => {
+    const line = element("tr");
+    line.append(element("th", name, { scope: "row" }), ...texts.map((text) => element("td", text)));
+    return line;
+  });
+  $(id).replaceChildren(element("caption", caption), head, ...body);
+}
+
 function cellTable(data) {
   const columns = [...new Set(data.map((c) => c.layer_b))];
-  const names = [...new Set(data.map((c) => c.layer_a))];
-  const head = element("tr");
-  head.append(element("th", "A \\ B", { scope: "col" }), ...columns.map((c) => element("th", c, { scope: "col" })));
-  const body = names.map((name, i) => {
-    const row = element("tr");
-    row.append(element("th", name, { scope: "row" }));
-    for (const cell of data.slice(i * columns.length, (i + 1) * columns.length)) row.append(element("td", shown(cell.score)));
-    return row;
-  });
-  $("heat-table").replaceChildren(element("caption", "Rows: layers of snapshot A; columns: layers of snapshot B; · not computed"), head, ...body);
+  const lines = [...new Set(data.map((c) => c.layer_a))].map((name, i) => [
+    name, ...data.slice(i * columns.length, (i + 1) * columns.length).map((c) => shown(c.score)),
+  ]);
+  numbers("heat-table", "Rows: layers of snapshot A; columns: layers of snapshot B; · not computed", ["A \\ B", ...columns], lines);
 }
 
 function heatmap() {
@@ -156,7 +162,8 @@ async function fitHeat() {
 
 // ---------------------------------------------------------------- curves
 const tables = Object.fromEntries(["curves", "settling", "losses", "latents"].map((n) => [n, rows(page.tables[n])]));
-const step = (value) => (value === null ? "never" : value.toLocaleString("en"));
+const count = (value) => value.toLocaleString("en");
+const step = (value) => (value === null ? "never" : count(value));
 
 function curves() {
   const measure = page.measures[Number($("curve-measure").value)].name;
@@ -170,6 +177,11 @@ function curves() {
     return line;
   });
   $("curve-rows").replaceChildren(...body);
+  const steps = [...new Set(mine.map((r) => r.step))];
+  const lines = [...new Set(mine.map((r) => r.layer))].map((layer) => [
+    layer, ...mine.filter((r) => r.layer === layer).map((r) => shown(corrected ? r.corrected : r.score)),
+  ]);
+  numbers("curve-table", `${run.label}, ${corrected ? "floor-corrected" : "raw"}, by step`, ["layer", ...steps.map(count)], lines);
   $("curve-status").textContent = mine.length ? "" : `No curves of ${run.label}: it has no final snapshot (${run.state}), or ${measure} was not computed for it.`;
   return Promise.all(["encoder", "latent", "decoder"].map((part) => {
     const data = mine.filter((r) => r.part === part).map((r) => ({ ...r, value: corrected ? r.corrected : r.score }));
@@ -196,6 +208,11 @@ function lossesOf() {
   $("loss-status").textContent = end
     ? `${run.label} at step ${step(end.step)}: loss ${end.loss.toFixed(1)}, reconstruction ${end.reconstruction.toFixed(1)}, KL ${end.kl.toFixed(2)} nats.`
     : `${run.label}: no losses logged yet.`;
+  const steps = [...new Set(mine.map((r) => r.step))];
+  const at = (name) => steps.map((s) => data.find((r) => r.chosen && r.step === s)?.[name].toFixed(2) ?? "·");
+  const used = [...new Set(mine.map((r) => r.latent))].map((z) => [`latent ${z}`, ...mine.filter((r) => r.latent === z).map((r) => r.kl.toFixed(3))]);
+  const lines = [["loss", ...at("loss")], ["reconstruction", ...at("reconstruction")], ["KL", ...at("kl")], ...used];
+  numbers("loss-table", `${run.label}, in nats, by step`, ["nats", ...steps.map(count)], lines);
   return Promise.all([...["loss", "reconstruction", "kl"].map((c) => feed(`losses-${c}`, page.specs.losses[c], "losses", data)), feed("latents", page.specs.latents, "latents", mine)]);
 }
 

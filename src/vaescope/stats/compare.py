@@ -1,0 +1,258 @@
+"""All wanted pairs of a study, block by block, each representation prepared once."""
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vaescope.errors import RepresentationError
+from vaescope.progress import Progress
+from vaescope.stats.grid import Column, Grid
+from vaescope.stats.measure import MEASURES, Form, Measure, Reason
+
+if TYPE_CHECKING:
+    from vaescope.runs.store import StudyFolder
+    from vaescope.stats.prepared import Prepared, Workers
+    from vaescope.stats.scores import Block, Scores
+
+# Torch and zarr are imported where they are used: finding the measures imports every file of this folder.
+
+
+def grid_of(folder: "StudyFolder") -> Grid:
+    """The representations that the study of a folder plans."""
+    from vaescope.runs.extract import distinct_layers
+    from vaescope.runs.inputs import probe_key
+
+    known: dict[tuple[str, ...], tuple[tuple[str, int], ...]] = {}
+    columns = []
+    for run in folder.runs:
+        kind = (probe_key(run), run.network, repr(run.network_options), str(run.latents))
+        if kind not in known:
+            known[kind] = tuple((layer.name, layer.features) for layer in distinct_layers(run))
+        columns.append(Column(run.id, kind[0], run.snapshots, known[kind]))
+    return Grid(tuple(columns))
+
+
+def measures_of(folder: "StudyFolder") -> dict[str, int]:
+    """The measures of the study of a folder, and the probe examples each uses."""
+    study = folder.study
+    return {name: choice.n or study.probe.n for name, choice in study.measures.items()}
+
+
+def compare(folder: "StudyFolder", progress: Progress | None = None) -> None:
+    """Compute what is wanted and not there yet into `similarity.zarr`, and export it to `similarity.parquet`.
+
+    Only runs that have ended are compared; the others count as missing until this is called again. Blocks are kept
+    one by one and recognised by a digest of all they come from, so stopping at any moment loses little.
+
+    Raises:
+        Interrupted: a stop was asked for.
+        ResourceError: nothing can be written, or another process works on this study.
+        CorruptArtifact: a snapshot is damaged.
+    """
+    from vaescope.stats.prepared import Prepared, Workers
+    from vaescope.stats.scores import Scores
+
+    with folder.writing(), Workers() as workers:
+        scores = Scores(folder.path / "similarity.zarr", grid_of(folder))
+        measures = measures_of(folder)
+        scores.create(measures)
+        prepared = Prepared(folder.path / "prepared")
+        all_ended = Comparison(folder, scores, prepared, workers, progress or Progress()).run()
+        scores.export(folder.path / "similarity.parquet", measures)
+        if all_ended:
+            shutil.rmtree(prepared.path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Measures that share prepared forms: one form, one n."""
+
+    form: type[Form]
+    n: int
+    measures: tuple[Measure[Any], ...]
+
+
+class Comparison:
+    """One call of `compare`."""
+
+    def __init__(
+        self,
+        folder: "StudyFolder",
+        scores: "Scores",
+        prepared: "Prepared",
+        workers: "Workers",
+        progress: Progress,
+    ) -> None:
+        from vaescope.runs.inputs import probe_of
+
+        self.folder, self.scores, self.prepared, self.workers, self.progress = (
+            folder,
+            scores,
+            prepared,
+            workers,
+            progress,
+        )
+        self.grid = scores.grid
+        manifests = [folder.run(run.id).manifest() for run in folder.runs]
+        self.all_ended = all(m.state in ("done", "diverged") for m in manifests)
+        self.snapshots: list[dict[int, str]] = [
+            {step: a.sha256 for step, a in m.snapshots.items()} if m.state in ("done", "diverged") else {}
+            for m in manifests
+        ]
+        self.probes = [
+            probe_of(folder, run).sha256 if there else ""
+            for run, there in zip(folder.runs, self.snapshots, strict=True)
+        ]
+        groups: dict[tuple[type[Form], int], list[Measure[Any]]] = {}
+        for name, n in measures_of(folder).items():
+            measure = MEASURES[name]()
+            groups.setdefault((measure.form, n), []).append(measure)
+        self.groups = [Group(form, n, tuple(found)) for (form, n), found in groups.items()]
+
+    def run(self) -> bool:
+        """Do what is pending; whether every run of the study had ended."""
+        pending = {group: self._pending(group) for group in self.groups}
+        self._prepare(pending)
+        self.progress.stage("comparing", sum(len(blocks) for blocks in pending.values()))
+        for group, blocks in pending.items():
+            for (i, j), measures in blocks.items():
+                self.progress.check()
+                self._block(group, i, j, measures)
+                self.progress.advance()
+        return self.all_ended
+
+    def _pending(self, group: Group) -> dict[tuple[int, int], list[Measure[Any]]]:
+        found: dict[tuple[int, int], list[Measure[Any]]] = {}
+        for i, j in self.grid.blocks():
+            self.progress.check()
+            todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self._digest(m, group, i, j))]
+            if todo:
+                found[i, j] = todo
+        return found
+
+    def _digest(self, measure: Measure[Any], group: Group, i: int, j: int) -> int:
+        """Of everything a block comes from; never 0, which means not done."""
+        sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
+        pairs = self.folder.study.measures[measure.name].pairs
+        text = json.dumps([measure.name, group.form.name, group.form.version, group.n, pairs, sides])
+        return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
+
+    def _file(self, group: Group, i: int, step: int, layer: str):
+        """Where a form lies. The input is the same for all snapshots with one probe set."""
+        source = ["input"] if layer == "input" else [layer, step, self.snapshots[i][step]]
+        return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.probes[i], *source])
+
+    def _prepare(self, pending: Mapping[Group, Mapping[tuple[int, int], Sequence[Measure[Any]]]]) -> None:
+        runs = {
+            group: {k for i, j in blocks if self.grid.same_examples(i, j) for k in (i, j)}
+            for group, blocks in pending.items()
+        }
+        work = [(i, step) for i in sorted(set().union(*runs.values())) for step in sorted(self.snapshots[i])]
+        self.progress.stage("preparing", len(work))
+        for i, step in work:
+            layers = [name for name, _ in self.grid.columns[i].layers]
+            lacking: dict[str, list[Group]] = {}
+            for layer in layers:
+                self.progress.check()
+                if todo := [
+                    g for g in self.groups if i in runs[g] and not self.prepared.has(self._file(g, i, step, layer))
+                ]:
+                    lacking[layer] = todo
+            if lacking:
+                self._prepare_snapshot(i, step, lacking)
+            self.progress.advance()
+
+    def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]]) -> None:
+        """One pass over the layers; what follows the pass over a layer goes on in the background."""
+        from vaescope.runs.extract import representations
+
+        finishing: deque[Future[None]] = deque()
+        with closing(representations(self.folder, self.folder.runs[i], step, self.progress)) as found:  # type: ignore[type-var]
+            for layer, x in found:
+                self.progress.check()
+                for group in lacking.get(layer, ()):
+                    path = self._file(group, i, step, layer)
+                    try:
+                        made = group.form.begin(x[: group.n], self.workers)
+                    except RepresentationError as error:
+                        made = Reason[error.reason.upper()]
+                    finishing.append(self.workers.submit(self.prepared.write, path, made))
+                    if len(finishing) > 2 * self.workers.count:
+                        finishing.popleft().result()
+        for future in finishing:
+            future.result()
+
+    def _block(self, group: Group, i: int, j: int, measures: Sequence[Measure[Any]]) -> None:
+        rows = self._side(group, i)
+        columns = rows if i == j else self._side(group, j)
+        blocks = {m: self._empty(m, i, j) for m in measures}
+        if self.grid.same_examples(i, j):
+            sides = {m: (self._reasons(m, group.n, rows), self._reasons(m, group.n, columns)) for m in measures}
+            for m, (a, b) in sides.items():
+                why = np.where(a[:, None] != Reason.OK, a[:, None], b)
+                blocks[m].reason[:] = np.where(blocks[m].reason == Reason.NOT_COMPUTED, Reason.NOT_COMPUTED, why)
+            self._fill(group, rows, columns, blocks)
+        for m, block in blocks.items():
+            self.scores.put(m.name, i, j, block, self._digest(m, group, i, j))
+
+    def _empty(self, measure: Measure[Any], i: int, j: int) -> "Block":
+        from vaescope.stats.scores import Block
+
+        wanted = self.grid.wanted(self.folder.study.measures[measure.name].pairs, i, j)
+        reason = np.where(wanted, Reason.OTHER_EXAMPLES, Reason.NOT_COMPUTED).astype(np.uint8)
+        return Block(np.full(wanted.shape, np.nan, np.float32), reason)
+
+    def _side(self, group: Group, i: int) -> list[Form | Reason]:
+        """The form of every representation of a run, or why there is none."""
+        return [
+            self.prepared.read(self._file(group, i, step, layer), group.form)
+            if step in self.snapshots[i]
+            else Reason.MISSING
+            for step, layer in self.grid.columns[i].slots
+        ]
+
+    def _reasons(self, measure: Measure[Any], n: int, side: Sequence[Form | Reason]) -> np.ndarray:
+        found = np.array([form if isinstance(form, Reason) else Reason.OK for form in side], np.uint8)
+        for place, form in enumerate(side):
+            if not isinstance(form, Reason):
+                try:
+                    measure.enough(n)
+                    measure.accept(form)
+                except RepresentationError as error:
+                    found[place] = Reason[error.reason.upper()]
+        return found
+
+    def _fill(
+        self,
+        group: Group,
+        rows: Sequence[Form | Reason],
+        columns: Sequence[Form | Reason],
+        blocks: Mapping[Measure[Any], "Block"],
+    ) -> None:
+        """Compute the scores of the pairs whose reason is OK: one product for all measures of the group."""
+        kept = (
+            [k for k, form in enumerate(rows) if isinstance(form, Form)],
+            [k for k, f in enumerate(columns) if isinstance(f, Form)],
+        )
+        if not kept[0] or not kept[1]:
+            return
+        xs = [rows[k] for k in kept[0]]
+        ys = xs if rows is columns else [columns[k] for k in kept[1]]
+        places = np.ix_(*kept)
+        ok = {m: block.reason[places] == Reason.OK for m, block in blocks.items()}
+        wanted = np.logical_or.reduce([*ok.values()])
+        upper = np.triu(np.ones(wanted.shape, bool)) if rows is columns else np.ones(wanted.shape, bool)
+        products = group.form.products(xs, ys, wanted & upper, self.workers, self.progress)
+        for m, block in blocks.items():
+            found = m.scores(products, xs, ys)
+            if rows is columns:
+                found = np.where(upper, found, found.T)
+            block.score[places] = np.where(ok[m], found, np.nan)

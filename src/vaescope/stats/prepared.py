@@ -1,0 +1,166 @@
+"""Prepared forms on disk while a comparison is under way: one file a form, n and representation."""
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import safetensors.numpy
+from threadpoolctl import threadpool_limits
+
+from vaescope.errors import RepresentationError, ResourceError
+from vaescope.runs.machine import cores
+from vaescope.stats.measure import Form, Reason
+
+CHUNK = 8 << 20
+
+
+class Workers:
+    """An `Engine` of one thread a core, each with one BLAS thread: on a busy machine BLAS's own threads wait for one
+    another, and results would depend on their number. At most one piece more than there are cores is under way.
+    """
+
+    def __enter__(self) -> "Workers":
+        self.count = cores()
+        self._limits = threadpool_limits(1, user_api="blas")
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="vaescope")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
+
+    def __call__(self, work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]:
+        """As `map`; an error or an end ahead of time leaves the remaining parts undone."""
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for part in parts:
+                waiting.append(self.submit(work, part))
+                if len(waiting) > self.count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def submit(self, work: Callable[..., Any], *args: object) -> "Future[Any]":
+        """Begin one piece of work."""
+        return self._pool.submit(work, *args)
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file, read where it is sliced; the file is not kept open."""
+
+    path: Path
+    start: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        first, last, _ = part.indices(self.shape[0])
+        row = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        values = np.fromfile(
+            self.path, self.dtype, (last - first) * row // self.dtype.itemsize, offset=self.start + first * row
+        )
+        return values.reshape(last - first, *self.shape[1:])
+
+
+_TYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "U64": np.dtype("<u8")}
+
+
+@dataclass
+class Prepared:
+    """The folder of prepared forms. A file that is missing or damaged counts as not there.
+
+    Args:
+        path: the folder; made when first written to.
+    """
+
+    path: Path
+    _trusted: set[Path] = field(default_factory=set)
+
+    def file(self, form: type[Form], n: int, source: Collection[object]) -> Path:
+        """Where the form of a representation lies; `source` is everything that the representation depends on."""
+        text = json.dumps([form.name, form.version, n, *source])
+        return self.path / f"{form.name}-{n}-{sha256(text.encode()).hexdigest()[:32]}"
+
+    def write(self, path: Path, made: Callable[[], Form] | Reason) -> None:
+        """Keep a form, or the reason why there is none. Not durable: what a power cut tears is made again."""
+        arrays: dict[str, np.ndarray] = {}
+        if not isinstance(made, Reason):
+            try:
+                arrays, made = made().to_arrays(), Reason.OK
+            except RepresentationError as error:
+                made = Reason[error.reason.upper()]
+        data = safetensors.numpy.save(
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata={"reason": made.label}
+        )
+        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as file:
+                    file.write(data)
+                    file.write(sha256(data).digest())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"{path}: {len(data):,} bytes of scratch could not be written: {error.strerror}. What was done so far is "
+                "kept: make room, then give the same command again. `vaescope plan` shows the scratch that is needed."
+            ) from None
+        self._trusted.add(path)
+
+    def has(self, path: Path) -> bool:
+        """Whether the file is there and its bytes are those that were written; else it is removed."""
+        if path in self._trusted:
+            return True
+        try:
+            if _intact(path):
+                self._trusted.add(path)
+                return True
+            path.unlink(missing_ok=True)
+        except OSError:
+            pass
+        return False
+
+    def read(self, path: Path, form: type[Form]) -> Form | Reason:
+        """The form, its large arrays left on disk, or the reason why there is none. `has` must have been asked."""
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header: Mapping[str, Any] = json.loads(file.read(length))
+        reason = Reason[header["__metadata__"]["reason"].upper()]
+        if reason is not Reason.OK:
+            return reason
+        return form.from_arrays(
+            {
+                name: StoredArray(
+                    path, 8 + length + entry["data_offsets"][0], _TYPES[entry["dtype"]], tuple(entry["shape"])
+                )
+                for name, entry in header.items()
+                if name != "__metadata__"
+            }
+        )
+
+
+def _intact(path: Path) -> bool:
+    digest = sha256()
+    left = os.path.getsize(path) - digest.digest_size
+    with path.open("rb") as file:
+        while left > 0 and (data := file.read(min(CHUNK, left))):
+            digest.update(data)
+            left -= len(data)
+        return left == 0 and file.read() == digest.digest()

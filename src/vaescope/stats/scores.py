@@ -1,0 +1,225 @@
+"""Scores on disk: `similarity.zarr`, a chunk a pair of runs, and the same as a tidy table."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zarr
+from jaxtyping import Float32, UInt8
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.stats.grid import Grid
+from vaescope.stats.measure import Reason
+
+FORMAT_VERSION = 1
+AGAIN = "Give `vaescope compare` again: it computes what is damaged anew."
+
+
+@dataclass(frozen=True)
+class Block:
+    """The scores of one run (rows) with another (columns), and why each is there or not."""
+
+    score: Float32[np.ndarray, "a b"]
+    reason: UInt8[np.ndarray, "a b"]
+
+
+class Scores:
+    """`similarity.zarr` of a study.
+
+    Args:
+        path: of the zarr group.
+        grid: the representations of the study; what was stored for other ones is not used.
+    """
+
+    def __init__(self, path: Path, grid: Grid) -> None:
+        self.path = path
+        self.grid = grid
+
+    def create(self, measures: Mapping[str, int]) -> None:
+        """Make what is not there for these measures and their n. Scores stored for another grid are removed."""
+        with self._writing():
+            wanted = {"format_version": FORMAT_VERSION, **self.grid.described()}
+            if self._attributes() != wanted:
+                zarr.open_group(self.path, mode="w", attributes=cast(Any, wanted))
+            for leftover in self.path.rglob("*.partial"):
+                leftover.unlink(missing_ok=True)
+            for measure, n in measures.items():
+                if self._attributes(measure) != {"n": n}:
+                    self._make(measure, n)
+
+    def _make(self, measure: str, n: int) -> None:
+        codecs = [ZstdCodec(level=1), Crc32cCodec()]
+        group = zarr.open_group(self.path, mode="r+").create_group(measure, overwrite=True)
+        chunks = (self.grid.width, self.grid.width)
+        runs = len(self.grid.columns)
+        for name, shape, chunk, dtype, fill in (
+            ("score", self.grid.shape, chunks, "float32", np.nan),
+            ("reason", self.grid.shape, chunks, "uint8", int(Reason.NOT_COMPUTED)),
+            ("done", (runs, runs), (1, 1), "uint64", 0),
+        ):
+            group.create_array(name, shape=shape, chunks=chunk, dtype=dtype, fill_value=fill, compressors=codecs)
+        group.attrs["n"] = n
+
+    def has(self, measure: str) -> bool:
+        """Whether anything was stored for this measure and this grid."""
+        known = self._attributes()
+        if known is not None and int(cast(int, known.get("format_version", 0))) > FORMAT_VERSION:
+            raise UsageError(f"{self.path} was written by a newer vaescope; please upgrade: pip install -U vaescope.")
+        wanted = {"format_version": FORMAT_VERSION, **self.grid.described()}
+        return known == wanted and self._attributes(measure) is not None
+
+    def _attributes(self, *group: str) -> dict[str, object] | None:
+        file = self.path.joinpath(*group, "zarr.json")
+        try:
+            return dict(json.loads(file.read_bytes())["attributes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def digest(self, measure: str, i: int, j: int) -> int:
+        """What `put` stored with the block, 0 where it is not done or cannot be read."""
+        try:
+            return int(cast(Any, self._array(measure, "done").get_block_selection((i, j)))[0, 0])
+        except CorruptArtifact:
+            return 0
+
+    def done(self, measure: str, i: int, j: int, digest: int) -> bool:
+        """Whether the block is there, whole, and computed from what `digest` stands for."""
+        try:
+            if self.digest(measure, i, j) != digest:
+                return False
+            self.get(measure, i, j)
+        except CorruptArtifact:
+            return False
+        return True
+
+    def get(self, measure: str, i: int, j: int) -> Block:
+        """The block of runs i <= j.
+
+        Raises:
+            CorruptArtifact: its bytes are not those that were written.
+        """
+        shape = len(self.grid.columns[i].slots), len(self.grid.columns[j].slots)
+        found = []
+        for name in ("score", "reason"):
+            array = self._array(measure, name)
+            try:
+                values = np.asarray(array.get_block_selection((i, j)))
+            except (ValueError, OSError, RuntimeError, IndexError) as error:
+                file = self._file(measure, name, i, j)
+                raise CorruptArtifact(f"{file} is damaged: {error} {AGAIN}") from None
+            found.append(values[: shape[0], : shape[1]])
+        return Block(*found)
+
+    def put(self, measure: str, i: int, j: int, block: Block, digest: int) -> None:
+        """Store a block; its digest comes last, after the rest is on the disk."""
+        with self._writing():
+            for name, fill, values in (("score", np.nan, block.score), ("reason", Reason.NOT_COMPUTED, block.reason)):
+                whole = np.full((self.grid.width, self.grid.width), fill, values.dtype)
+                whole[: values.shape[0], : values.shape[1]] = values
+                self._array(measure, name).set_block_selection((i, j), whole)
+                _sync(self._file(measure, name, i, j))
+            self._array(measure, "done").set_block_selection((i, j), np.array([[digest]], np.uint64))
+
+    def _array(self, measure: str, name: str) -> "zarr.Array[Any]":
+        try:
+            return cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode="r+"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CorruptArtifact(f"{self.path / measure / name} is damaged: {error} {AGAIN}") from None
+
+    def _file(self, measure: str, name: str, i: int, j: int) -> Path:
+        return self.path / measure / name / "c" / str(i) / str(j)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ResourceError(
+                f"{self.path}: cannot be written: {error.strerror}. What was done so far is kept: make room, then give "
+                "the same command again."
+            ) from None
+
+    def fingerprint(self, measures: Mapping[str, int]) -> str:
+        """Changes whenever any block of these measures does."""
+        digests = [[m, n, [self.digest(m, i, j) for i, j in self.grid.blocks()]] for m, n in measures.items()]
+        return sha256(json.dumps([FORMAT_VERSION, digests]).encode()).hexdigest()
+
+    def export(self, path: Path, measures: Mapping[str, int]) -> None:
+        """Write the computed scores as a Parquet table, each unordered pair once, a row group a block.
+
+        Nothing is done where the table is already that of these scores.
+        """
+        fingerprint = self.fingerprint(measures).encode()
+        try:
+            if (pq.read_schema(path).metadata or {}).get(b"vaescope") == fingerprint:
+                return
+        except (OSError, pa.ArrowInvalid):
+            pass
+        part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+        names = self._names(list(measures))
+        schema = _schema().with_metadata({b"vaescope": fingerprint})
+        with self._writing():
+            try:
+                with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+                    for measure, n in measures.items():
+                        for i, j in self.grid.blocks():
+                            table = self._table(measure, n, i, j, names, schema)
+                            if len(table):
+                                writer.write_table(table)
+                _sync(part)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+
+    def _names(self, measures: list[str]) -> dict[str, list[str]]:
+        layers = dict.fromkeys(name for c in self.grid.columns for name, _ in c.layers)
+        return {"measure": measures, "run": [c.run for c in self.grid.columns], "layer": [*layers]}
+
+    def _table(
+        self, measure: str, n: int, i: int, j: int, names: Mapping[str, list[str]], schema: pa.Schema
+    ) -> pa.Table:
+        block = self.get(measure, i, j)
+        kept = block.reason == Reason.OK
+        rows = np.nonzero(np.triu(kept) if i == j else kept)
+        count = len(rows[0])
+        columns = {
+            "measure": _coded(np.full(count, names["measure"].index(measure)), names["measure"]),
+            "score": pa.array(block.score[rows]),
+            "reason": _coded(np.zeros(count, np.int64), [Reason.OK.label]),
+            "n": pa.array(np.full(count, n, np.int32)),
+        }
+        code = {name: number for number, name in enumerate(names["layer"])}
+        for side, number, places in (("a", i, rows[0]), ("b", j, rows[1])):
+            slots = self.grid.columns[number].slots
+            columns[f"run_{side}"] = _coded(np.full(count, number), names["run"])
+            columns[f"step_{side}"] = pa.array(np.array([s for s, _ in slots], np.int64)[places])
+            columns[f"layer_{side}"] = _coded(np.array([code[name] for _, name in slots])[places], names["layer"])
+        return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def _schema() -> pa.Schema:
+    text = pa.dictionary(pa.int32(), pa.string())
+    sides = [(f"{c}_{s}", pa.int64() if c == "step" else text) for s in "ab" for c in ("run", "step", "layer")]
+    return pa.schema([("measure", text), *sides, ("score", pa.float32()), ("reason", text), ("n", pa.int32())])
+
+
+def _coded(codes: np.ndarray, names: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _sync(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except FileNotFoundError:  # zarr keeps no chunk that holds nothing but the fill value
+        pass
