@@ -1,1 +1,8 @@
+from .data.load import load_dataset as load_dataset
+from .pipeline import load_study as load_study
+from .pipeline import run as run
+from .stats.results import Results as Results
+from .stats.results import open as open
+from .stats.similarity import similarity as similarity
+
 __version__: str

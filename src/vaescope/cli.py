@@ -118,8 +118,8 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
     from vaescope.planning import plan as plan_study
 
     planned = plan_study(load_study(study, overrides or []))
-    table(("", ""), planned.overview, title=f"Study {planned.name}")
-    table(planned.columns, planned.choices, title="Measures, and what each choice of pairs would cost")
+    say(f"Study {planned.name}\n" + "\n".join(f"  {what:<16} {how}" for what, how in planned.overview))
+    table(planned.columns, planned.choices, title="What each choice of pairs costs; -> is what the study chose")
     say(f"Time on this machine, from a short measurement now: {planned.time_text}")
 
 
@@ -234,12 +234,13 @@ def _tell_failed(reasons: list[str]) -> None:
         raise typer.Exit(FAILED_RUNS)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         from vaescope import __version__
 
         say(f"vaescope {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from tests.runs.small import small_folder, small_study
+
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.runs.store import FORMAT_VERSION, Manifest, StudyFolder, get, get_json, put, put_json
 
@@ -74,7 +74,10 @@ def test_a_snapshot_comes_back_as_it_was_and_equal_weights_are_equal_bytes(tmp_p
     folder = small_folder(tmp_path / "s")
     runner = folder.run(folder.runs[0].id)
     weights = {"b": torch.randn(3, 4, 5, 6).to(memory_format=torch.channels_last), "a": torch.arange(3.0)}
-    one, two = runner.save_tensors("snapshots/1.safetensors", weights, 1), runner.save_tensors("2.safetensors", weights, 1)
+    one, two = (
+        runner.save_tensors("snapshots/1.safetensors", weights, 1),
+        runner.save_tensors("2.safetensors", weights, 1),
+    )
     assert one.sha256 == two.sha256
     runner.save(Manifest(state="done", snapshots={1: one}))
     again = runner.snapshot(1)

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-
 from tests.runs.small import small_folder
+
 from vaescope.data.dataset import Dataset
 from vaescope.data.load import load_dataset
 from vaescope.errors import CorruptArtifact, Interrupted
@@ -130,7 +130,9 @@ def test_a_damaged_run_is_made_anew_and_only_that_one(undisturbed, tmp_path, har
     else:
         train(folder)
     run = folder.run(folder.runs[0].id)
-    pattern = {"snapshot": "snapshots/step-000000002.safetensors", "manifest": "manifest.json", "resume": "resume-*"}[harm]
+    pattern = {"snapshot": "snapshots/step-000000002.safetensors", "manifest": "manifest.json", "resume": "resume-*"}[
+        harm
+    ]
     victim = next(run.path.glob(pattern))
     victim.write_bytes(victim.read_bytes()[:-3])
     said = []
@@ -184,7 +186,12 @@ def test_a_run_that_diverges_says_when_keeps_its_snapshots_and_the_study_goes_on
     assert sorted(manifest.snapshots) == [0, 2]
     assert bad.damaged() == []
     assert list(bad.events())[-1] | {"kl": 0, "kl_per_latent": 0, "reconstruction": 0} == {
-        "step": 4, "loss": None, "regularisation": None, "reconstruction": 0, "kl": 0, "kl_per_latent": 0,
+        "step": 4,
+        "loss": None,
+        "regularisation": None,
+        "reconstruction": 0,
+        "kl": 0,
+        "kl_per_latent": 0,
     }
     assert good.manifest().state == "done"
     before = fingerprint(folder)

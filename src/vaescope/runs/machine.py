@@ -10,8 +10,13 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt: M_MMAP_THR
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: those it is allowed on, or OMP_NUM_THREADS where that says fewer.
+
+    More threads than cores make every step many times slower, so this is what all parts of vaescope go by.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
 
 
 def use_all_cores() -> None:

@@ -19,6 +19,7 @@ from vaescope.stats.measure import MEASURES, Form, Measure, Reason
 
 if TYPE_CHECKING:
     from vaescope.runs.store import StudyFolder
+    from vaescope.runs.study import Run, Study
     from vaescope.stats.prepared import Prepared, Workers
     from vaescope.stats.scores import Block, Scores
 
@@ -27,17 +28,23 @@ if TYPE_CHECKING:
 
 def grid_of(folder: "StudyFolder") -> Grid:
     """The representations that the study of a folder plans."""
+    return Grid(columns_of(folder.study))
+
+
+def columns_of(study: "Study") -> tuple[Column, ...]:
+    """The representations of each run that a study plans."""
     from vaescope.runs.extract import distinct_layers
     from vaescope.runs.inputs import probe_key
 
-    known: dict[tuple[str, ...], tuple[tuple[str, int], ...]] = {}
-    columns = []
-    for run in folder.runs:
-        kind = (probe_key(run), run.network, repr(run.network_options), str(run.latents))
-        if kind not in known:
-            known[kind] = tuple((layer.name, layer.features) for layer in distinct_layers(run))
-        columns.append(Column(run.id, kind[0], run.snapshots, known[kind]))
-    return Grid(tuple(columns))
+    runs = study.runs()
+    found = {kind: distinct_layers(run) for kind, run in {kind_of(run): run for run in runs}.items()}
+    layers = {kind: tuple((layer.name, layer.features) for layer in these) for kind, these in found.items()}
+    return tuple(Column(run.id, probe_key(run), run.snapshots, layers[kind_of(run)]) for run in runs)
+
+
+def kind_of(run: "Run") -> str:
+    """Equal for runs whose networks have the same layers."""
+    return json.dumps([run.dataset, run.dataset_options, run.network, run.network_options, run.latents], sort_keys=True)
 
 
 def measures_of(folder: "StudyFolder") -> dict[str, int]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from vaescope.runs.study import Study
+from vaescope.stats.compare import columns_of
 from vaescope.stats.grid import Column, count_pairs
 from vaescope.stats.measure import MEASURES, Pairs
 
@@ -43,15 +44,7 @@ def cost(study: Study) -> list[Cost]:
     Raises:
         UsageError: a measure, dataset or network is not known.
     """
-    from vaescope.runs.extract import distinct_layers  # loads torch, which those who only count need not wait for
-    from vaescope.runs.inputs import probe_key
-
-    columns, known = [], {}
-    for run in study.runs():
-        kind = (probe_key(run), run.network, repr(run.network_options), run.latents)
-        if kind not in known:
-            known[kind] = tuple((layer.name, layer.features) for layer in distinct_layers(run))
-        columns.append(Column(run.id, kind[0], run.snapshots, known[kind]))
+    columns = list(columns_of(study))
     return [
         _cost(columns, name, choice, choice == chosen.pairs, chosen.n or study.probe.n)
         for name, chosen in study.measures.items()

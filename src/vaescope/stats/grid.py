@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Grid:
-    """All representations of a study. Runs follow one another, each with `width` places, the last ones perhaps unused."""
+    """All representations of a study, run after run, each with `width` places, the last of them perhaps unused."""
 
     columns: tuple[Column, ...]
 

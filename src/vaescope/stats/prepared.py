@@ -17,18 +17,21 @@ import safetensors.numpy
 from threadpoolctl import threadpool_limits
 
 from vaescope.errors import RepresentationError, ResourceError
-from vaescope.runs.machine import cores
 from vaescope.stats.measure import Form, Reason
 
 CHUNK = 8 << 20
 
 
 class Workers:
-    """An `Engine` of one thread a core, each with one BLAS thread: on a busy machine BLAS's own threads wait for one
-    another, and results would depend on their number. At most one piece more than there are cores is under way.
+    """An `Engine` of one thread a core, each with one BLAS thread.
+
+    On a busy machine BLAS's own threads wait for one another, and results would depend on their number. At most one
+    piece more than there are cores is under way.
     """
 
     def __enter__(self) -> "Workers":
+        from vaescope.runs.machine import cores  # loads torch, which finding the measures should not
+
         self.count = cores()
         self._limits = threadpool_limits(1, user_api="blas")
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="vaescope")
@@ -119,8 +122,8 @@ class Prepared:
                 part.unlink(missing_ok=True)
         except OSError as error:
             raise ResourceError(
-                f"{path}: {len(data):,} bytes of scratch could not be written: {error.strerror}. What was done so far is "
-                "kept: make room, then give the same command again. `vaescope plan` shows the scratch that is needed."
+                f"{path}: {len(data):,} bytes of scratch could not be written: {error.strerror}. What was done so far "
+                "is kept: make room, then give the same command again. `vaescope plan` shows the scratch needed."
             ) from None
         self._trusted.add(path)
 

@@ -16,8 +16,8 @@ class Procrustes(Measure[Factor]):
     """Procrustes similarity: the nuclear norm of X^T Y for centred X and Y of Frobenius norm 1.
 
     1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it
-    is not itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n: compare
-    only values of like widths, or with many examples.
+    is not itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n:
+    compare only values of like widths, or with many examples.
 
     References:
         Ding, Denain & Steinhardt (2021), Grounding representation similarity with statistical testing.

@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import zarr
 from jaxtyping import Float32, UInt8
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.stats.grid import Grid
 from vaescope.stats.measure import Reason
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import zarr
+
+# zarr and pyarrow are imported where they are used: finding the measures imports every file of this folder.
 
 FORMAT_VERSION = 1
 AGAIN = "Give `vaescope compare` again: it computes what is damaged anew."
@@ -47,6 +49,8 @@ class Scores:
 
     def create(self, measures: Mapping[str, int]) -> None:
         """Make what is not there for these measures and their n. Scores stored for another grid are removed."""
+        import zarr
+
         with self._writing():
             wanted = {"format_version": FORMAT_VERSION, **self.grid.described()}
             if self._attributes() != wanted:
@@ -58,6 +62,9 @@ class Scores:
                     self._make(measure, n)
 
     def _make(self, measure: str, n: int) -> None:
+        import zarr
+        from zarr.codecs import Crc32cCodec, ZstdCodec
+
         codecs = [ZstdCodec(level=1), Crc32cCodec()]
         group = zarr.open_group(self.path, mode="r+").create_group(measure, overwrite=True)
         chunks = (self.grid.width, self.grid.width)
@@ -131,6 +138,8 @@ class Scores:
             self._array(measure, "done").set_block_selection((i, j), np.array([[digest]], np.uint64))
 
     def _array(self, measure: str, name: str) -> "zarr.Array[Any]":
+        import zarr
+
         try:
             return cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode="r+"))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -159,6 +168,9 @@ class Scores:
 
         Nothing is done where the table is already that of these scores.
         """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         fingerprint = self.fingerprint(measures).encode()
         try:
             if (pq.read_schema(path).metadata or {}).get(b"vaescope") == fingerprint:
@@ -186,8 +198,10 @@ class Scores:
         return {"measure": measures, "run": [c.run for c in self.grid.columns], "layer": [*layers]}
 
     def _table(
-        self, measure: str, n: int, i: int, j: int, names: Mapping[str, list[str]], schema: pa.Schema
-    ) -> pa.Table:
+        self, measure: str, n: int, i: int, j: int, names: Mapping[str, list[str]], schema: "pa.Schema"
+    ) -> "pa.Table":
+        import pyarrow as pa
+
         block = self.get(measure, i, j)
         kept = block.reason == Reason.OK
         rows = np.nonzero(np.triu(kept) if i == j else kept)
@@ -207,13 +221,17 @@ class Scores:
         return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
-def _schema() -> pa.Schema:
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
     text = pa.dictionary(pa.int32(), pa.string())
     sides = [(f"{c}_{s}", pa.int64() if c == "step" else text) for s in "ab" for c in ("run", "step", "layer")]
     return pa.schema([("measure", text), *sides, ("score", pa.float32()), ("reason", text), ("n", pa.int32())])
 
 
-def _coded(codes: np.ndarray, names: list[str]) -> pa.DictionaryArray:
+def _coded(codes: np.ndarray, names: list[str]) -> "pa.DictionaryArray":
+    import pyarrow as pa
+
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
 
 

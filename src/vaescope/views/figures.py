@@ -104,7 +104,9 @@ def settling(table: pd.DataFrame, layers: Sequence[str], ticks: Sequence[int]) -
         ticks: `tables.step_ticks`.
     """
     parts = alt.Scale(domain=list(PART_COLOURS), range=list(PART_COLOURS.values()))
-    base = alt.Chart(_named(table, "settling")).transform_aggregate(runs="count()", groupby=["layer", "part", "kind", "step"])
+    base = alt.Chart(_named(table, "settling")).transform_aggregate(
+        runs="count()", groupby=["layer", "part", "kind", "step"]
+    )
     base = base.encode(
         x=_steps(ticks),
         y=alt.Y(
@@ -180,7 +182,9 @@ def page_spec(chart: alt.Chart | alt.LayerChart, container: bool = True) -> dict
         if part.get("data", {}).get("name"):
             part["data"].pop("values", None)
         if "mark" in part:
-            part["mark"]["aria"] = False  # hundreds of marks are no use read aloud: the page has their numbers in tables
+            part["mark"]["aria"] = (
+                False  # hundreds of marks are no use read aloud: the page has their numbers in tables
+            )
     if container:
         spec["width"] = "container"
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}

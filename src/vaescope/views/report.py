@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ MOST_PICTURES = 120
 LEAST_PICTURE = 3_000
 
 
+@runtime_checkable
 class Readable(Protocol):
     """What the report reads of `vaescope.stats.results.Results`."""
 
@@ -171,11 +172,18 @@ def _html(
             {"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]}
             for run, found in shown.items()
         ],
-        picture_note=f"{left_out:,} snapshots have no pictures on this page, to keep it small." if left_out else "",
+        picture_note=_without_pictures(left_out),
         walk_range=walk,
         method=page.method(results.study, scores, _docs(results.study), _versions()),
         data=page.data(frames, results.study, scores, shown),
     )
+
+
+def _without_pictures(count: int) -> str:
+    if not count:
+        return ""
+    verb = "has" if count == 1 else "have"
+    return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small, or damaged."
 
 
 def _lede(raw: summary.Lead, corrected: summary.Lead) -> str:

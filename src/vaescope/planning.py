@@ -1,0 +1,177 @@
+"""What a study would do and cost: counted exactly, and timed from a measurement of a few seconds on this machine."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vaescope.models.objective import OBJECTIVES
+from vaescope.runs.extract import distinct_layers
+from vaescope.runs.inputs import dataset_of
+from vaescope.runs.machine import cores, use_all_cores
+from vaescope.runs.study import Run, Study
+from vaescope.runs.train import build, one_pass, optimiser_of
+from vaescope.stats.cost import Cost, cost
+from vaescope.stats.measure import MEASURES
+
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study would do.
+
+    Attributes:
+        name: of the study.
+        overview: (what, how much) pairs.
+        columns: heads of `choices`.
+        choices: a row for each measure and choice of pairs; the chosen ones are marked.
+        seconds: stage -> time on this machine, estimated.
+    """
+
+    name: str
+    overview: list[tuple[str, str]]
+    columns: tuple[str, ...]
+    choices: list[tuple[object, ...]]
+    seconds: dict[str, float]
+
+    @property
+    def time_text(self) -> str:
+        """The estimate in words."""
+        parts = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in self.seconds.items())
+        return f"about {duration(sum(self.seconds.values()))} in all on {cores()} core(s): {parts}."
+
+
+def plan(study: Study) -> Plan:
+    """Count what a study would do, and estimate how long this machine would take.
+
+    Raises:
+        UsageError: the study names something unknown.
+    """
+    use_all_cores()
+    runs = study.runs()
+    costs = cost(study)
+    step, forward = _training_times(runs[0])
+    snapshots = sum(len(r.snapshots) for r in runs)
+    weights = _weights(runs[0])
+    chosen = [c for c in costs if c.chosen]
+    seconds = {
+        "training": step * sum(r.steps for r in runs),
+        "forward passes": forward * snapshots * study.probe.n,
+        **{f"{name}": s for name, s in _compare_seconds(chosen).items()},
+    }
+    strengths = {
+        name: len({tuple(r.options.items()) for r in runs if r.objective == name}) for name in study.objectives
+    }
+    overview = [
+        (
+            "runs",
+            f"{len(runs):,} = {len(study.datasets)} dataset(s) x {len(study.networks)} network(s) x "
+            f"{sum(strengths.values())} setting(s) x {len(study.seed_list)} seed(s)",
+        ),
+        ("steps", f"{study.steps:,} a run of {study.batch_size} examples, {sum(r.steps for r in runs):,} in all"),
+        ("snapshots", f"{snapshots:,}, at steps {', '.join(map(str, study.snapshot_steps))}"),
+        ("layers", f"{len(distinct_layers(runs[0]))} distinct of {runs[0].network}"),
+        ("representations", f"{chosen[0].representations:,} on {study.probe.n:,} probe examples"),
+        ("pairs", f"{sum(c.pairs for c in chosen):,} scores of {len(chosen)} measure(s)"),
+        (
+            "disk",
+            f"{size(snapshots * weights + sum(c.store_bytes for c in chosen))} kept: {size(snapshots * weights)} of "
+            f"weights, {size(sum(c.store_bytes for c in chosen))} of scores; "
+            f"{size(sum(_shared(chosen, lambda c: c.scratch_bytes).values()))} more while comparing",
+        ),
+    ]
+    rows = [
+        (
+            ("-> " if c.chosen else "   ") + c.measure,
+            c.choice,
+            c.n,
+            c.pairs,
+            size(c.scratch_bytes),
+            duration(sum(_compare_seconds([c]).values())),
+        )
+        for c in costs
+    ]
+    return Plan(study.name, overview, ("measure", "pairs", "n", "scores", "scratch", "time"), rows, seconds)
+
+
+def _weights(run: Run) -> int:
+    return 4 * sum(p.numel() for p in build(run, dataset_of(run).image_shape).parameters())
+
+
+def _training_times(run: Run) -> tuple[float, float]:
+    """Seconds of one training step, and of one probe example through the network."""
+    dataset = dataset_of(run)
+    network = build(run, dataset.image_shape)
+    optimiser = optimiser_of(run, network)
+    objective = OBJECTIVES[run.objective](**run.options)
+    images = torch.from_numpy(dataset.images(np.arange(run.batch_size) % len(dataset)))
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        one_pass(network, objective, images, 0, 0).loss.backward()
+        optimiser.step()
+
+    def forward() -> None:
+        with torch.inference_mode():
+            network.decode(network.encode(images).mean)
+
+    return _best(step), _best(forward) / run.batch_size
+
+
+def _compare_seconds(costs: Sequence[Cost]) -> dict[str, float]:
+    """Seconds of preparing, and of the pairs of each measure; what measures share is counted once."""
+    rng = np.random.default_rng(0)
+    wide = rng.standard_normal((1000, 4096), dtype=np.float32)
+    gemm = 1000 * 1000 * 4096 / _best(lambda: wide @ wide.T)
+    prepare = sum(_shared(costs, lambda c: c.prepare_flops).values()) / gemm
+    pairs: dict[str, float] = {}
+    for entry in costs:
+        form = MEASURES[entry.measure].form
+        if form.whole_blocks:
+            rate = gemm
+        else:
+            side = min(entry.n, 512)
+            square = rng.standard_normal((side, side), dtype=np.float32)
+            seconds = _best(lambda square=square: np.linalg.svd(square, compute_uv=False)) / cores()
+            rate = form.pair_flops(side + 1, side, side) / seconds
+        pairs[entry.measure] = entry.pair_flops / rate
+    return {"preparing": prepare, **pairs}
+
+
+def _shared(costs: Sequence[Cost], what: Callable[[Cost], float]) -> dict[tuple[str, int], float]:
+    """An amount a form and n, for measures that share what they prepare."""
+    return {(MEASURES[c.measure].form.name, c.n): what(c) for c in costs}
+
+
+def _best(work: Callable[[], object]) -> float:
+    work()
+    times = []
+    for _ in range(REPEATS):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return min(times)  # what the machine can do, not what else it is doing just now
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "under 1 s", "40 s", "12 min", "3.5 h", "21 days"."""
+    if seconds < 1:
+        return "under 1 s"
+    for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 72)):
+        if seconds / length < most:
+            value = seconds / length
+            return f"{value:.1f} {unit}" if value < 10 and unit == "h" else f"{math.ceil(value)} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

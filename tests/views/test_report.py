@@ -1,0 +1,74 @@
+"""The page as a text, without a browser."""
+
+import hashlib
+import html
+import json
+import re
+from base64 import b64encode
+
+import pytest
+
+from tests.views.fake_results import FakeResults, fake_pictures, study
+from vaescope.errors import CorruptArtifact
+from vaescope.views.report import report
+
+
+def data_of(text: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+def test_four_runs_of_ten_snapshots_stay_below_five_megabytes(written):
+    assert 1_000_000 < written().stat().st_size < 5_000_000
+
+
+def test_nothing_in_the_page_is_fetched_and_every_script_has_its_hash(written):
+    text = written().read_text(encoding="utf-8")
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-eval" not in policy
+    scripts = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    for script in scripts:
+        assert f"'sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
+    assert (len(scripts), text.count("<script")) == (2, 3)
+    assert not re.findall(r"<(?:link|script|img|iframe|source)[^>]+(?:href|src)=\"(?!data:)", text)
+
+
+def test_scores_are_there_only_for_measures_that_were_computed(written):
+    data = data_of(written("one measure", FakeResults(without=("procrustes",))).read_text(encoding="utf-8"))
+    assert list(data["scores"]) == ["cka"]
+    assert "not computed yet" in written("one measure").read_text(encoding="utf-8")
+
+
+def test_a_snapshot_that_is_damaged_costs_its_pictures_only(tmp_path):
+    results = FakeResults(study(seeds=1, objectives={"vae": {}}, steps=10, snapshots=[0, 5]))
+
+    def damaged(folder, run, step):
+        if step == 5:
+            raise CorruptArtifact("step-5.safetensors is damaged.")
+        return fake_pictures(folder, run, step)
+
+    text = report(results, tmp_path / "report.html", pictures=damaged).read_text(encoding="utf-8")
+    assert list(data_of(text)["pictures"][results.folder.runs[0].id]) == ["0", "10"]
+    assert "1 snapshot has no pictures" in text
+
+
+def test_the_words_of_the_summary_carry_the_numbers_of_the_frames(written):
+    text = html.unescape(written().read_text(encoding="utf-8"))
+    lead = FakeResults().lead
+    for column in ("raw", "corrected"):
+        mean = 2 ** lead.loc[lead.measure == "cka", column].mean()
+        assert f"decoder layers take {mean:.0f}× as many steps" in text
+    assert "4 runs of up to 700 steps each: dsprites with conv, beta_vae (beta = 1, 8), 2 seeds." in text
+
+
+@pytest.mark.parametrize("name", ["not started", "one snapshot", "nothing compared", "all diverged"])
+def test_a_study_at_any_stage_has_a_page(written, name):
+    results = {
+        "not started": lambda: FakeResults(snapshots=0),
+        "one snapshot": lambda: FakeResults(snapshots=1),
+        "nothing compared": lambda: FakeResults(without=("cka", "procrustes")),
+        "all diverged": lambda: FakeResults(study(seeds=1, objectives={"vae": {}}), diverged=0),
+    }[name]()
+    text = written(name, results).read_text(encoding="utf-8")
+    assert "There is no finding yet." in text
+    assert "No curves yet" in text
