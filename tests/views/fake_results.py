@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.runs.study import Run, Study
+from vaescope.stats import convergence
 
 LAYERS = [
     ("input", "input", 4096, ""),
@@ -199,24 +200,8 @@ class FakeResults:
 
     @property
     def settling(self) -> pd.DataFrame:
-        def first(group: pd.DataFrame, column: str) -> float:
-            reached = group.loc[group[column] >= 0.9, "step"]
-            return float(reached.min()) if len(reached) else math.nan
-
-        names = ["measure", "run", "layer", "part"]
-        rows = [
-            (*key, group.floor.iloc[0], first(group, "score"), first(group, "corrected"))
-            for key, group in self.curves.groupby(names, sort=False)
-        ]
-        return pd.DataFrame(rows, columns=[*names, "floor", "raw", "corrected"])
+        return convergence.settling(self.curves)
 
     @property
     def lead(self) -> pd.DataFrame:
-        rows = []
-        for (measure, run), group in self.settling.groupby(["measure", "run"], sort=False):
-            found = []
-            for column in ("raw", "corrected"):
-                log = np.log2(group[column].clip(lower=1)).groupby(group.part).mean()
-                found.append(float(log.get("decoder", math.nan) - log.get("encoder", math.nan)))
-            rows.append((measure, run, *found))
-        return pd.DataFrame(rows, columns=["measure", "run", "raw", "corrected"])
+        return convergence.lead(self.settling)

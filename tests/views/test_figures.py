@@ -2,8 +2,8 @@ import altair as alt
 import jsonschema
 import pandas as pd
 import pytest
-
 from tests.views.fake_results import DISTINCT, FakeResults
+
 from vaescope.views import figures, tables
 
 ORDER = [name for name, _ in DISTINCT]

@@ -3,8 +3,8 @@ import base64
 import numpy as np
 import pandas as pd
 import pytest
-
 from tests.views.fake_results import FakeResults
+
 from vaescope.views.matrix import NOT_COMPUTED, pack
 
 

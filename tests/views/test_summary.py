@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-
 from tests.views.fake_results import FakeResults
+
 from vaescope.views import summary
 from vaescope.views.summary import Lead
 
@@ -69,3 +69,28 @@ def test_diverged_and_unfinished_runs_are_told():
 @pytest.mark.parametrize(("factor", "text"), [(3.24, "3.2×"), (57.3, "57×"), (1234.0, "1,234×"), (math.nan, "–")])
 def test_factors_read_well(factor, text):
     assert summary.times(factor) == text
+
+
+def test_runs_on_both_sides_are_no_finding_whatever_the_mean():
+    raw, corrected = Lead(120, 93, 146, 4, 4), Lead(1.2, 0.93, 1.4, 4, 3)
+    assert summary.headline(raw, corrected) == (
+        "Neither encoder nor decoder clearly settles first: decoder layers take 1.2× as many steps "
+        "(floor-corrected; 0.93× to 1.4× over 4 runs; raw, 120×)."
+    )
+    told = summary.finding(raw, corrected, {}, "CKA")[-1]
+    assert "raw, the encoder leads by 120×" in told
+    assert "fall on both sides (0.93× to 1.4×)" in told
+
+
+def test_the_headline_names_who_is_first_by_how_much_in_both_readings():
+    assert summary.headline(Lead(9, 8, 10, 2, 2), Lead(3, 2, 4, 2, 2)) == (
+        "The encoder settles first: decoder layers take 3× as many steps "
+        "(floor-corrected; raw, decoder layers take 9×)."
+    )
+    assert summary.headline(Lead(0.5, 0.5, 0.5, 1, 0), Lead(0.25, 0.25, 0.25, 1, 0)) == (
+        "The decoder settles first: encoder layers take 4× as many steps "
+        "(floor-corrected; raw, encoder layers take 2×)."
+    )
+    none = Lead(math.nan, math.nan, math.nan, 0, 0)
+    assert "(raw, with the floor left in)" in summary.headline(Lead(9, 8, 10, 2, 2), none)
+    assert summary.headline(none, none) == "There is no finding yet."

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
-
 from tests.views.fake_results import DISTINCT, FakeResults, study
+
 from vaescope.views import tables
 
 

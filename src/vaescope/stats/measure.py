@@ -8,7 +8,7 @@ representation and one `products` a block of pairs.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -40,6 +40,7 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
+@runtime_checkable
 class Sliceable(Protocol):
     """An array in memory, or on disk and read where it is sliced."""
 
@@ -53,6 +54,7 @@ class Sliceable(Protocol):
         ...
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Something that maps like `map`: in order, perhaps in parallel."""
 

@@ -1,18 +1,17 @@
 """What a study found, read from its folder: tidy frames, and scores without loading the rest."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32
 
-from vaescope.errors import UsageError
-from vaescope.registry import suggestion
 from vaescope.stats import convergence
 from vaescope.stats.compare import grid_of, kind_of, measures_of
 from vaescope.stats.measure import Reason
+from vaescope.stats.selection import Part, masks, must_know, tidy, turned_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from vaescope.stats.scores import Block
 
 # Torch, zarr and pandas are imported where they are used: finding the measures imports every file of this folder.
-
-SIDES = ("run_a", "step_a", "layer_a", "run_b", "step_b", "layer_b")
-SELECTORS = (*SIDES, "run", "step", "layer")
 
 
 class Results:
@@ -127,61 +123,24 @@ class Results:
             UsageError: there is no such column, run, step, layer or measure.
             CorruptArtifact: a block is damaged.
         """
-        import pandas as pd
-
         names = [*self.study.measures] if measure is None else [measure] if isinstance(measure, str) else list(measure)
         for name in names:
-            self._known("measure", name, list(self.study.measures))
-        masks = self._masks(selection)
-        slots = [np.array(c.slots, dtype=object).reshape(-1, 2) for c in self._grid.columns]
-        parts: list[tuple[Any, ...]] = []
+            must_know("measure", name, list(self.study.measures))
+        same_as = {run: {x.name: x.same_as or x.name for x in found} for run, found in self._layers.items()}
+        chosen = masks(self._grid, same_as, selection)
+        parts: list[Part] = []
         for number, name in enumerate(names):
             read = self._reader(name)
             for i, j in self._grid.blocks():
-                (a_i, b_i), (a_j, b_j) = masks[i], masks[j]
-                straight, turned = np.outer(a_i, b_j), np.outer(b_i, a_j)
-                if i == j:
-                    straight, turned = np.triu(straight), np.triu(turned)
-                turned &= ~straight
-                if not (straight.any() or turned.any()):
-                    continue
-                block = read(i, j)
-                for chosen, (first, second), flip in ((straight, (i, j), False), (turned, (j, i), True)):
-                    p, q = np.nonzero(chosen)
-                    places = (q, p) if flip else (p, q)
-                    parts.append((number, first, second, *places, block.score[p, q], block.reason[p, q]))
-        return self._frame(pd, names, slots, parts)
-
-    def _frame(
-        self, pd: Any, names: list[str], slots: list[np.ndarray], parts: list[tuple[Any, ...]]
-    ) -> "pd.DataFrame":
-        sizes = [len(part[3]) for part in parts]
-        empty = [np.zeros(0, np.int64)]
-        number, first, second = (np.repeat([part[k] for part in parts], sizes).astype(np.int64) for k in range(3))
-        a, b, score, reason = (np.concatenate([part[k] for part in parts] or empty) for k in range(3, 7))
-        order = np.lexsort((b, second, a, first, number))
-        number, first, second, a, b, score, reason = (v[order] for v in (number, first, second, a, b, score, reason))
-        layers = [*dict.fromkeys(name for c in self._grid.columns for name, _ in c.layers)]
-        steps = [np.array([s for s in part[:, 0]], np.int64) for part in slots]
-        codes = [np.array([layers.index(name) for name in part[:, 1]], np.int64) for part in slots]
-        runs = [c.run for c in self._grid.columns]
-        start = np.cumsum([0, *(len(part) for part in slots)])
-        all_steps, all_codes = np.concatenate([*steps, empty[0]]), np.concatenate([*codes, empty[0]])
-
-        def text(found: np.ndarray, categories: list[str]) -> Any:
-            return pd.Categorical.from_codes(found, categories)
-
-        columns: dict[str, Any] = {"measure": text(number, names)}
-        for side, run, place in (("a", first, a), ("b", second, b)):
-            where = start[run] + place
-            columns[f"run_{side}"] = text(run, runs)
-            columns[f"step_{side}"] = all_steps[where]
-            columns[f"layer_{side}"] = text(all_codes[where], layers)
-        columns["score"] = score.astype(np.float32)
-        columns["reason"] = text(reason.astype(np.int64), [r.label for r in Reason])
+                pairs = turned_pairs(i, j, chosen[i], chosen[j])
+                if any(mask.any() for _, mask in pairs):
+                    block = read(i, j)
+                    for turned, mask in pairs:
+                        p, q = np.nonzero(mask)
+                        ends = (j, i, q, p) if turned else (i, j, p, q)
+                        parts.append((number, *ends, block.score[p, q], block.reason[p, q]))
         n = measures_of(self.folder)
-        columns["n"] = np.array([n[name] for name in names], np.int64)[number]
-        return pd.DataFrame(columns)
+        return tidy(self._grid, names, [n[name] for name in names], parts)
 
     def scores(self, measure: str) -> "tuple[pd.DataFrame, Float32[np.ndarray, 'r r']]":
         """The whole matrix of a measure.
@@ -195,7 +154,7 @@ class Results:
         """
         import pandas as pd
 
-        self._known("measure", measure, list(self.study.measures))
+        must_know("measure", measure, list(self.study.measures))
         snapshots = [set(self.folder.run(c.run).manifest().snapshots) for c in self._grid.columns]
         kept = [
             np.array([s in there for s, _ in c.slots], bool)
@@ -287,7 +246,7 @@ class Results:
         from vaescope.stats.scores import Block, Scores
 
         scores = Scores(self.path / "similarity.zarr", self._grid)
-        if scores.has(measure):
+        if scores.has(measure, measures_of(self.folder)[measure]):
             return lambda i, j: scores.get(measure, i, j)
 
         def nothing(i: int, j: int) -> Block:
@@ -295,41 +254,6 @@ class Results:
             return Block(np.full(shape, np.nan, np.float32), np.full(shape, Reason.NOT_COMPUTED, np.uint8))
 
         return nothing
-
-    def _known(self, kind: str, value: object, known: list[Any]) -> None:
-        if value not in known:
-            names = [str(k) for k in known]
-            listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            raise UsageError(f"unknown {kind} {value!r}; known: {listed}.{suggestion(str(value), names)}")
-
-    def _masks(self, selection: dict[str, object]) -> list[tuple[Bool[np.ndarray, " a"], Bool[np.ndarray, " a"]]]:
-        """For each run, which of its representations are selected for side a and for side b."""
-        for key in selection:
-            self._known("selection", key, list(SELECTORS))
-        chosen = {key: _listed(value) for key, value in selection.items()}
-        known = {
-            "run": [c.run for c in self._grid.columns],
-            "step": sorted({step for c in self._grid.columns for step in c.steps}),
-            "layer": [*dict.fromkeys(layer.name for found in self._layers.values() for layer in found)],
-        }
-        for key, values in chosen.items():
-            for value in values:
-                self._known(key, value, known[key.split("_")[0]])
-        masks = []
-        for column in self._grid.columns:
-            alias = {layer.name: layer.same_as or layer.name for layer in self._layers[column.run]}
-            sides = []
-            for side in ("_a", "_b"):
-                mask = np.ones(len(column.slots), bool)
-                for name, key in [(name, name + end) for name in ("run", "step", "layer") for end in ("", side)]:
-                    if key in chosen:
-                        values = {alias.get(str(v), v) for v in chosen[key]} if name == "layer" else set(chosen[key])
-                        mask &= [
-                            {"run": column.run, "step": s, "layer": layer}[name] in values for s, layer in column.slots
-                        ]
-                sides.append(mask)
-            masks.append((sides[0], sides[1]))
-        return masks
 
 
 def open(path: str | Path) -> Results:
@@ -343,10 +267,6 @@ def open(path: str | Path) -> Results:
         CorruptArtifact: its `study.json` is damaged.
     """
     return Results(path)
-
-
-def _listed(value: object) -> list[Any]:
-    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
 
 
 def _number(value: float | None) -> float:

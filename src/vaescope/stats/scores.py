@@ -46,11 +46,13 @@ class Scores:
     def __init__(self, path: Path, grid: Grid) -> None:
         self.path = path
         self.grid = grid
+        self._open: dict[tuple[str, str], zarr.Array[Any]] = {}
 
     def create(self, measures: Mapping[str, int]) -> None:
         """Make what is not there for these measures and their n. Scores stored for another grid are removed."""
         import zarr
 
+        self._open.clear()
         with self._writing():
             wanted = {"format_version": FORMAT_VERSION, **self.grid.described()}
             if self._attributes() != wanted:
@@ -77,13 +79,13 @@ class Scores:
             group.create_array(name, shape=shape, chunks=chunk, dtype=dtype, fill_value=fill, compressors=codecs)
         group.attrs["n"] = n
 
-    def has(self, measure: str) -> bool:
-        """Whether anything was stored for this measure and this grid."""
+    def has(self, measure: str, n: int) -> bool:
+        """Whether anything was stored for this measure, its n and this grid."""
         known = self._attributes()
         if known is not None and int(cast(int, known.get("format_version", 0))) > FORMAT_VERSION:
             raise UsageError(f"{self.path} was written by a newer vaescope; please upgrade: pip install -U vaescope.")
         wanted = {"format_version": FORMAT_VERSION, **self.grid.described()}
-        return known == wanted and self._attributes(measure) is not None
+        return known == wanted and self._attributes(measure) == {"n": n}
 
     def _attributes(self, *group: str) -> dict[str, object] | None:
         file = self.path.joinpath(*group, "zarr.json")
@@ -95,7 +97,7 @@ class Scores:
     def digest(self, measure: str, i: int, j: int) -> int:
         """What `put` stored with the block, 0 where it is not done or cannot be read."""
         try:
-            return int(cast(Any, self._array(measure, "done").get_block_selection((i, j)))[0, 0])
+            return int(self._read(measure, "done", i, j)[0, 0])
         except CorruptArtifact:
             return 0
 
@@ -116,16 +118,8 @@ class Scores:
             CorruptArtifact: its bytes are not those that were written.
         """
         shape = len(self.grid.columns[i].slots), len(self.grid.columns[j].slots)
-        found = []
-        for name in ("score", "reason"):
-            array = self._array(measure, name)
-            try:
-                values = np.asarray(array.get_block_selection((i, j)))
-            except (ValueError, OSError, RuntimeError, IndexError) as error:
-                file = self._file(measure, name, i, j)
-                raise CorruptArtifact(f"{file} is damaged: {error} {AGAIN}") from None
-            found.append(values[: shape[0], : shape[1]])
-        return Block(*found)
+        score, reason = (self._read(measure, name, i, j)[: shape[0], : shape[1]] for name in ("score", "reason"))
+        return Block(score, reason)
 
     def put(self, measure: str, i: int, j: int, block: Block, digest: int) -> None:
         """Store a block; its digest comes last, after the rest is on the disk."""
@@ -137,11 +131,20 @@ class Scores:
                 _sync(self._file(measure, name, i, j))
             self._array(measure, "done").set_block_selection((i, j), np.array([[digest]], np.uint64))
 
+    def _read(self, measure: str, name: str, i: int, j: int) -> np.ndarray:
+        array = self._array(measure, name)
+        try:
+            return np.asarray(array.get_block_selection((i, j)))
+        except (ValueError, OSError, RuntimeError, IndexError) as error:
+            raise CorruptArtifact(f"{self._file(measure, name, i, j)} is damaged: {error} {AGAIN}") from None
+
     def _array(self, measure: str, name: str) -> "zarr.Array[Any]":
         import zarr
 
         try:
-            return cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode="r+"))
+            if (measure, name) not in self._open:
+                self._open[measure, name] = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name))
+            return self._open[measure, name]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptArtifact(f"{self.path / measure / name} is damaged: {error} {AGAIN}") from None
 

@@ -115,7 +115,7 @@ def settling(table: pd.DataFrame, layers: Sequence[str], ticks: Sequence[int]) -
         yOffset=alt.YOffset("kind:N", sort=["raw", "floor-corrected"]),
         size=alt.Size("runs:Q", scale=alt.Scale(domain=[1, 8], range=[55, 150], clamp=True), legend=None),
         color=alt.Color("part:N", scale=parts, legend=alt.Legend(orient="top", title=None, symbolType="circle")),
-        tooltip=["layer:N", "kind:N", "step:Q", "runs:Q"],
+        tooltip=["layer:N", "kind:N", alt.Tooltip("step:Q", format=",.1f"), "runs:Q"],
     )
     raw = base.transform_filter("datum.kind === 'raw'").mark_point(filled=False, strokeWidth=1.8, opacity=1)
     discs = base.transform_filter("datum.kind !== 'raw'").mark_point(filled=True, opacity=1)
@@ -135,15 +135,17 @@ def losses(table: pd.DataFrame, column: str, title: str, ticks: Sequence[int]) -
         ticks: `tables.step_ticks`.
     """
     low, high = (float(table[column].min()), float(table[column].max())) if len(table) else (0.0, 1.0)
-    kind: Any = "log" if low > 0 else "linear"
-    scale = alt.Scale(type=kind, domain=[low if low > 0 else min(low, 0.0), max(high, low + 1e-9)], nice=low <= 0)
+    wide = column != "kl" and low > 0  # KL starts near 0, where a logarithm shows mostly noise
+    domain = [low, max(high, low * 1.01)] if wide else [min(low, 0.0), max(high, 0.1)]
+    scale = alt.Scale(type="log" if wide else "linear", domain=domain, nice=not wide)
+    axis = alt.Axis(tickCount=4, format="~s" if wide else "~g")
     base = alt.Chart(_named(table, "losses")).encode(
-        x=_steps(ticks), y=alt.Y(f"{column}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=4, format="~s"))
+        x=_steps(ticks), y=alt.Y(f"{column}:Q", title=title, scale=scale, axis=axis)
     )
     others = base.transform_filter("!datum.chosen").mark_line(color=INK, opacity=0.28, strokeWidth=1.2)
     chosen = base.transform_filter("datum.chosen").mark_line(color=PART_COLOURS["encoder"], strokeWidth=2.4)
     tips = ["label:N", "step:Q", alt.Tooltip(f"{column}:Q", format=".4~g")]
-    dots = base.transform_filter("datum.chosen").mark_point(filled=True, size=30, color=PART_COLOURS["encoder"])
+    dots = base.transform_filter("datum.chosen").mark_point(size=60, opacity=0)
     layered = alt.layer(others.encode(detail="run:N"), chosen.encode(detail="run:N"), dots.encode(tooltip=tips))
     return _dressed(layered.properties(width=300, height=200, description=f"{title} over training steps"))
 
@@ -158,7 +160,7 @@ def latents(table: pd.DataFrame, names: Sequence[str], ticks: Sequence[int], hig
         highest: top of the vertical axis, the same for all runs.
     """
     scale = alt.Scale(domain=list(names), scheme="turbo" if len(names) > 10 else "tableau10")
-    chart = alt.Chart(_named(table, "latents")).mark_line(point=alt.OverlayMarkDef(size=26), strokeWidth=1.6)
+    chart = alt.Chart(_named(table, "latents")).mark_line(point=alt.OverlayMarkDef(size=40, opacity=0), strokeWidth=1.6)
     chart = chart.encode(
         x=_steps(ticks),
         y=alt.Y(

@@ -1,10 +1,8 @@
 """What stands on the page: frames in, plain values for the template and columns for its script out. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import cleandoc
-from textwrap import dedent
 from typing import Any
 
 import altair as alt
@@ -12,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.runs.study import Study
-from vaescope.views import figures, summary, tables
+from vaescope.views import figures, method, summary, tables
 from vaescope.views.matrix import Packed
 
 MOST_ROWS = 400
@@ -30,12 +28,7 @@ class Frames:
     curves: pd.DataFrame
     settling: pd.DataFrame
     lead: pd.DataFrame
-
-
-def titles(measures: Sequence[str]) -> dict[str, str]:
-    """Measure -> what its axis is called."""
-    known = {"cka": "CKA (debiased)", "cka_biased": "CKA (biased)", "procrustes": "Procrustes similarity"}
-    return {name: known.get(name, name) for name in measures}
+    over_seeds: pd.DataFrame
 
 
 def snapshot_steps(frames: Frames, scores: Mapping[str, Packed]) -> dict[str, list[int]]:
@@ -88,17 +81,22 @@ def columns(frame: pd.DataFrame, digits: int = 5) -> dict[str, list[Any]]:
     return {str(name): [_plain(value, digits) for value in frame[name].tolist()] for name in frame.columns}
 
 
-def data(frames: Frames, study: Study, scores: Mapping[str, Packed], pictures: Mapping[str, Any]) -> dict[str, Any]:
+def data(
+    frames: Frames,
+    study: Study,
+    steps: Mapping[str, list[int]],
+    scores: Mapping[str, Packed],
+    pictures: Mapping[str, Any],
+) -> dict[str, Any]:
     """All that the page's script reads."""
     labels = tables.run_labels(frames.runs)
-    steps = snapshot_steps(frames, scores)
     states = dict(zip(frames.runs["run"].astype(str), frames.runs["state"].astype(str), strict=True))
     found = [name for name in study.measures if name in scores or (frames.curves["measure"] == name).any()]
     curves = frames.curves[["measure", "run", "layer", "part", "step", "score", "floor", "corrected"]]
     settling = frames.settling[["measure", "run", "layer", "part", "floor", "raw", "corrected"]]
     return {
-        "runs": [{"id": r, "label": labels[r], "state": states[r], "steps": steps.get(r, [])} for r in labels],
-        "measures": [{"name": name, "title": title} for name, title in titles(found).items()],
+        "runs": [{"id": r, "label": labels[r], "state": states[r], "steps": steps[r]} for r in labels],
+        "measures": [{"name": name, "title": title} for name, title in method.titles(found).items()],
         "layers": tables.layer_order(frames.layers),
         "specs": specs(frames, found[0] if found else "", bool(scores)),
         "scores": {name: packed.data for name, packed in scores.items()},
@@ -106,7 +104,7 @@ def data(frames: Frames, study: Study, scores: Mapping[str, Packed], pictures: M
             "curves": columns(curves[curves["part"].isin(tables.PARTS)]),
             "settling": columns(settling[settling["part"].isin(tables.PARTS)]),
             "losses": columns(tables.losses_table(frames.losses)),
-            "latents": columns(tables.latents_table(frames.latents)),
+            "latents": columns(tables.latents_table(frames.latents, {s for found in steps.values() for s in found})),
         },
         "pictures": pictures,
     }
@@ -155,7 +153,7 @@ def run_rows(frames: Frames, measure: str) -> list[dict[str, str]]:
 def settling_rows(frames: Frames) -> list[tuple[str, list[dict[str, str]]]]:
     """Per measure a table: each layer over the runs, mean floor, and median and range of the settling steps."""
     settling = frames.settling[frames.settling["part"].isin(tables.PARTS)]
-    names = titles([str(m) for m in settling["measure"].unique()])
+    names = method.titles([str(m) for m in settling["measure"].unique()])
     made: list[tuple[str, list[dict[str, str]]]] = []
     for measure, ours in settling.groupby("measure", sort=False):
         rows = [
@@ -165,6 +163,18 @@ def settling_rows(frames: Frames) -> list[tuple[str, list[dict[str, str]]]]:
         ]
         made.append((names[str(measure)], rows))
     return made
+
+
+def over_seeds_rows(frames: Frames, measure: str) -> list[dict[str, str]]:
+    """The lead of each setting over its seeds, as text; nothing where no setting has two runs with an answer."""
+    ours = frames.over_seeds[frames.over_seeds["measure"] == measure]
+    made: dict[str, dict[str, str]] = {}
+    for row in ours.to_dict("records"):
+        factors = [summary.times(float(2.0 ** row[name])) for name in ("mean", "min", "max")]
+        text = "–" if not row["n"] else factors[0] if row["n"] == 1 else f"{factors[0]} ({factors[1]} to {factors[2]})"
+        setting = made.setdefault(str(row["setting"]), {"setting": str(row["setting"])})
+        setting |= {str(row["curve"]): text, "runs": str(row["n"])}
+    return list(made.values()) if (ours["n"] > 1).any() else []
 
 
 def never(frames: Frames, measure: str) -> str:
@@ -178,58 +188,16 @@ def never(frames: Frames, measure: str) -> str:
     )
 
 
-def method(
-    study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | None], versions: str
-) -> list[tuple[str, list[str]]]:
-    """How everything was computed: titled paragraphs."""
-    seeds = ", ".join(str(s) for s in study.seed_list[:12]) + (" …" if len(study.seed_list) > 12 else "")
-    optimiser = ", ".join(f"{k} {v}" for k, v in study.optimiser.model_dump().items() if k != "name")
-    told: list[tuple[str, list[str]]] = [
-        (
-            "Training",
-            [
-                f"{study.steps:,} steps of {study.batch_size} examples, {study.latents} latents, {study.optimiser.name} ({optimiser}); seeds {seeds}.",
-                f"Snapshots at steps {', '.join(f'{s:,}' for s in some_steps(study.snapshot_steps))}.",
-            ],
-        ),
-        (
-            "Representations",
-            [
-                f"Each layer on the same {study.probe.n:,} probe examples of its dataset, drawn without replacement by seed {study.probe.seed}.",
-                "The decoder is fed from the posterior mean; the sampled representation uses one fixed draw of noise. Layers that only reshape another are left out.",
-            ],
-        ),
-    ]
-    for name, choice in study.measures.items():
-        told.append(
-            (
-                titles([name])[name],
-                [*_measure_lines(docs.get(name)), _extent(name, choice.pairs, choice.n or study.probe.n, scores)],
-            )
-        )
-    told.append(
-        (
-            "Limits",
-            [
-                "Settling steps are those of snapshots: a layer settled somewhere between that snapshot and the one before it.",
-                "A high score at step 0 says that random weights already keep the information the measure looks at. Read the lead with the floor taken off.",
-                "Scores on this page have four digits; the study's folder keeps them in full.",
-            ],
-        )
-    )
-    return [*told, ("Made with", [versions])]
-
-
-def some_steps(steps: Sequence[int], most: int = 14) -> list[int]:
-    """The steps, or evenly spaced ones where there are many."""
-    return list(steps) if len(steps) <= most else [steps[int(i)] for i in np.linspace(0, len(steps) - 1, most).round()]
-
-
 def number(value: object, digits: int) -> str:
     """A number with a true minus sign, or a dash where there is none."""
     if not isinstance(value, int | float | np.number) or not math.isfinite(float(value)):
         return "–"
     return f"{float(value):,.{digits}f}".replace("-", "−")
+
+
+def step_text(value: float) -> str:
+    """A settling step: it lies between snapshots, so small ones have a decimal."""
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
 
 
 def vega_lite() -> str:
@@ -245,46 +213,16 @@ def _layers_of(frames: Frames, part: str) -> list[str]:
 def _lead_card(kind: str, lead: summary.Lead) -> summary.Card:
     if not lead.runs:
         return summary.Card(f"Lead of the encoder, {kind}", "–", "no run gives an answer")
-    note = f"as many steps for the decoder; {summary.counted(lead.runs, 'run')}, {summary.times(lead.low)} to {summary.times(lead.high)}"
+    spread = f"{summary.times(lead.low)} to {summary.times(lead.high)}"
+    note = f"as many steps for the decoder; {summary.counted(lead.runs, 'run')}, {spread}"
     return summary.Card(f"Lead of the encoder, {kind}", summary.times(lead.mean), note)
-
-
-def _measure_lines(doc: str | None) -> list[str]:
-    """The paragraphs of a docstring; each of its references is one of its own."""
-    if not doc:
-        return []
-    body, _, references = cleandoc(doc).partition("References:\n")
-    lines = [" ".join(part.split()) for part in body.split("\n\n")]
-    for line in dedent(references).splitlines():
-        if line.startswith(" ") and lines:
-            lines[-1] += " " + line.strip()
-        else:
-            lines.append(line.strip())
-    return [line for line in lines if line]
-
-
-def _extent(name: str, pairs: str, n: int, scores: Mapping[str, Packed]) -> str:
-    wanted = (
-        "every pair of layers, snapshots and runs"
-        if pairs == "all"
-        else "all layers within a snapshot, and each layer across steps and runs"
-    )
-    if name not in scores:
-        return f"Asked for {wanted}, on {n:,} examples; not computed yet."
-    packed = scores[name]
-    text = (
-        f"Computed for {wanted}, on {n:,} examples: {packed.computed:,} scores; {packed.missing:,} pairs not computed."
-    )
-    if packed.left_out:
-        text += f" {packed.left_out:,} pairs of runs are left out of this page for its size."
-    return text
 
 
 def _spread(steps: pd.Series) -> str:
     found = steps.dropna()
     if not len(found):
         return "never"
-    low, mid, high = (f"{v:,.0f}" for v in (found.min(), found.median(), found.max()))
+    low, mid, high = (step_text(float(v)) for v in (found.min(), found.median(), found.max()))
     missed = f", never in {len(steps) - len(found)}" if len(found) < len(steps) else ""
     return (mid if low == high else f"{mid} ({low} to {high})") + missed
 

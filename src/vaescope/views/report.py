@@ -13,14 +13,15 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vaescope.errors import CorruptArtifact, UsageError
+from vaescope.errors import CorruptArtifact
 from vaescope.progress import Progress
 from vaescope.runs.extract import Pictures
 from vaescope.runs.extract import pictures as pictures_of
 from vaescope.runs.store import StudyFolder, put
 from vaescope.runs.study import Run, Study
+from vaescope.stats import convergence
 from vaescope.stats.measure import MEASURES
-from vaescope.views import page, summary, tables
+from vaescope.views import method, page, summary, tables
 from vaescope.views.matrix import Packed, pack
 from vaescope.views.tiles import data_uri, grid, spread
 
@@ -47,10 +48,6 @@ class Readable(Protocol):
     def latents(self) -> pd.DataFrame: ...
     @property
     def curves(self) -> pd.DataFrame: ...
-    @property
-    def settling(self) -> pd.DataFrame: ...
-    @property
-    def lead(self) -> pd.DataFrame: ...
     def scores(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]: ...
 
 
@@ -74,30 +71,28 @@ def report(
     Raises:
         ResourceError: the file cannot be written.
     """
-    names = ("runs", "layers", "losses", "latents", "curves", "settling", "lead")
-    frames = page.Frames(**{name: getattr(results, name) for name in names})
-    scores = {name: packed for name in results.study.measures if (packed := _scores(results, name)) is not None}
-    shown, walk, left_out = _pictures(results, frames, progress or Progress(), pictures)
-    put(Path(out), _html(results, frames, scores, shown, walk, left_out).encode("utf-8", "replace"))
+    curves = results.curves
+    settling = convergence.settling(curves)
+    lead = convergence.lead(settling)
+    over_seeds = convergence.lead_over_seeds(lead, {run.id: run.setting for run in results.folder.runs})
+    read = {name: getattr(results, name) for name in ("runs", "layers", "losses", "latents")}
+    frames = page.Frames(**read, curves=curves, settling=settling, lead=lead, over_seeds=over_seeds)
+    packed = {name: pack(*results.scores(name)) for name in results.study.measures}
+    steps = page.snapshot_steps(frames, packed)
+    scores = {name: found for name, found in packed.items() if found.computed}
+    shown, walk, left_out = _pictures(results, steps, progress or Progress(), pictures)
+    put(Path(out), _html(results, frames, steps, scores, shown, walk, left_out).encode("utf-8", "replace"))
     return Path(out)
 
 
-def _scores(results: Readable, measure: str) -> Packed | None:
-    """The scores of a measure, or None where nothing of it was computed."""
-    try:
-        packed = pack(*results.scores(measure))
-    except UsageError:
-        return None
-    return packed if packed.computed else None
-
-
 def _pictures(
-    results: Readable, frames: page.Frames, progress: Progress, pictures: Callable[[StudyFolder, Run, int], Pictures]
+    results: Readable,
+    steps: Mapping[str, list[int]],
+    progress: Progress,
+    pictures: Callable[[StudyFolder, Run, int], Pictures],
 ) -> tuple[dict[str, dict[int, dict[str, str]]], str, int]:
     """Run -> step -> its two pictures as data URIs; how far traversals go; how many snapshots were left out."""
-    kept = {run.id: run for run in results.folder.runs if run.id in set(frames.runs["run"])}
-    counts = dict(zip(frames.runs["run"], frames.runs["snapshots"], strict=True))
-    steps = {run: sorted(kept[run].snapshots)[: int(counts[run])] for run in kept}
+    runs = {run.id: run for run in results.folder.runs}
     each = max(2, MOST_PICTURES // max(len(steps), 1))
     chosen = {run: spread(found, each) for run, found in steps.items()}
     chosen = dict(list(chosen.items())[: MOST_PICTURES // 2])
@@ -110,8 +105,8 @@ def _pictures(
         for step in found:
             progress.check()
             try:
-                seen = pictures(results.folder, kept[run], step)
-            except (CorruptArtifact, UsageError) as error:
+                seen = pictures(results.folder, runs[run], step)
+            except CorruptArtifact as error:
                 progress.say(f"no pictures of {run} at step {step}: {error}")
                 continue
             pairs = data_uri(grid([seen.originals, seen.reconstructions]), each_bytes // 3)
@@ -128,6 +123,7 @@ def _pictures(
 def _html(
     results: Readable,
     frames: page.Frames,
+    steps: Mapping[str, list[int]],
     scores: Mapping[str, Packed],
     shown: Mapping[str, Mapping[int, Mapping[str, str]]],
     walk: str,
@@ -139,11 +135,11 @@ def _html(
     if sources is None:
         raise AssertionError("a loader was given")
     css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
-    bundle = vl_convert.javascript_bundle(snippet=None, vl_version=page.vega_lite())
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=page.vega_lite())
     measure = next(iter(results.study.measures))
     labels = tables.run_labels(frames.runs)
     raw, corrected = (summary.lead(frames.lead, measure, c) for c in ("raw", "corrected"))
-    title = page.titles([measure])[measure]
+    title = method.titles([measure])[measure]
     return environment.get_template("report.html").render(
         # Our own files and the bundle are markup; everything else is escaped.
         css=Markup(css),  # noqa: S704
@@ -154,7 +150,7 @@ def _html(
         name=results.study.name,
         main=title,
         setting=summary.setting(frames.runs, results.study.steps),
-        lede=_lede(raw, corrected),
+        lede=summary.headline(raw, corrected),
         caveats=summary.caveats(frames.runs, labels),
         finding=summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
         cards=page.cards(frames, scores, measure),
@@ -174,8 +170,9 @@ def _html(
         ],
         picture_note=_without_pictures(left_out),
         walk_range=walk,
-        method=page.method(results.study, scores, _docs(results.study), _versions()),
-        data=page.data(frames, results.study, scores, shown),
+        over_seeds=page.over_seeds_rows(frames, measure),
+        method=method.paragraphs(results.study, scores, _docs(results.study), _versions()),
+        data=page.data(frames, results.study, steps, scores, shown),
     )
 
 
@@ -184,16 +181,6 @@ def _without_pictures(count: int) -> str:
         return ""
     verb = "has" if count == 1 else "have"
     return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small, or damaged."
-
-
-def _lede(raw: summary.Lead, corrected: summary.Lead) -> str:
-    if not corrected.runs and not raw.runs:
-        return "There is no finding yet."
-    best = corrected if corrected.runs else raw
-    first, later = ("encoder", "decoder") if best.mean >= 1 else ("decoder", "encoder")
-    factor = best.mean if best.mean >= 1 else 1 / best.mean
-    how = "floor-corrected" if corrected.runs else "raw"
-    return f"The {first} settles first: {later} layers take {summary.times(factor)} as many steps ({how})."
 
 
 def _docs(study: Study) -> dict[str, str | None]:

@@ -33,6 +33,11 @@ class Lead:
     runs: int
     encoder_first: int
 
+    @property
+    def unclear(self) -> bool:
+        """Whether runs fall on both sides, so that nothing can be said of which comes first."""
+        return self.runs > 1 and self.low < 1 < self.high
+
 
 def lead(frame: pd.DataFrame, measure: str, column: str) -> Lead:
     """The lead of the encoder over the runs.
@@ -75,6 +80,23 @@ def setting(runs: pd.DataFrame, steps: int) -> str:
         f"{counted(len(runs), 'run')} of up to {counted(steps, 'step')} each: {_listed(runs['dataset'])} "
         f"with {_listed(runs['network'])}, {_listed(runs['objective'])}{_strengths(runs)}, {counted(seeds, 'seed')}."
     )
+
+
+def headline(raw: Lead, corrected: Lead) -> str:
+    """The finding in one sentence, floor-corrected where there is such a reading."""
+    best, how = (corrected, "floor-corrected") if corrected.runs else (raw, "raw, with the floor left in")
+    if not best.runs:
+        return "There is no finding yet."
+    besides = f"; raw, {times(raw.mean)}" if corrected.runs and raw.runs else ""
+    if best.unclear:
+        return (
+            f"Neither encoder nor decoder clearly settles first: decoder layers take {times(best.mean)} as many steps "
+            f"({how}; {times(best.low)} to {times(best.high)} over {counted(best.runs, 'run')}{besides})."
+        )
+    first, later = ("encoder", "decoder") if best.mean >= 1 else ("decoder", "encoder")
+    factor = max(best.mean, 1 / best.mean)
+    besides = besides and f"; raw, {later} layers take {times(raw.mean if best.mean >= 1 else 1 / raw.mean)}"
+    return f"The {first} settles first: {later} layers take {times(factor)} as many steps ({how}{besides})."
 
 
 def finding(raw: Lead, corrected: Lead, floor: Mapping[str, float], measure: str) -> list[str]:
@@ -131,6 +153,13 @@ def _lead_sentence(found: Lead, how: str) -> str:
 
 def _agreement(raw: Lead, corrected: Lead) -> str:
     a, b = math.log2(raw.mean), math.log2(corrected.mean)
+    if corrected.unclear and not raw.unclear:
+        first = "encoder" if a > 0 else "decoder"
+        return (
+            f"The two readings disagree: raw, the {first} leads by {times(2 ** abs(a))}; with the floor taken off the "
+            f"runs fall on both sides ({times(corrected.low)} to {times(corrected.high)}). The raw lead is then mostly what "
+            "random layers already share with trained ones, and no evidence of earlier learning."
+        )
     if a * b < 0:
         return (
             "Raw and floor-corrected readings disagree on which comes first. The raw lead is then no evidence of "

@@ -1,6 +1,6 @@
 """The table behind each figure: tidy frames in, tidy frames out, one function a figure. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -99,8 +99,8 @@ def losses_table(losses: pd.DataFrame, at_most: int = 400) -> pd.DataFrame:
     return pd.concat(kept, ignore_index=True) if kept else table.reset_index(drop=True)
 
 
-def latents_table(latents: pd.DataFrame, at_most: int = 60) -> pd.DataFrame:
-    """KL of every latent over steps, thinned to `at_most` steps a run.
+def latents_table(latents: pd.DataFrame, keep: Collection[int] = (), at_most: int = 60) -> pd.DataFrame:
+    """KL of every latent over steps, thinned to `at_most` steps a run and those to `keep`.
 
     Returns:
         run, step, latent (text), kl; rows that are not finite are left out.
@@ -109,7 +109,7 @@ def latents_table(latents: pd.DataFrame, at_most: int = 60) -> pd.DataFrame:
     kept = []
     for _, group in table.groupby("run", sort=False):
         steps = _thin(group[["step"]].drop_duplicates().sort_values("step"), at_most)["step"]
-        kept.append(group[group["step"].isin(steps)])
+        kept.append(group[group["step"].isin({*steps, *keep})])
     table = pd.concat(kept, ignore_index=True) if kept else table
     return table.assign(latent=table["latent"].astype(str)).reset_index(drop=True)
 

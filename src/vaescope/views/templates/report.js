@@ -71,8 +71,18 @@ function stepOf(id, steps, position) {
   return step;
 }
 
+/** Update when one of the controls changes; the page says by data-ready when what it shows is what they say. */
 function on(ids, update) {
-  for (const id of ids) $(id)?.addEventListener("input", update);
+  const root = document.documentElement;
+  let pending = 0;
+  const updated = async () => {
+    pending += 1;
+    root.dataset.ready = "no";
+    await update();
+    pending -= 1;
+    if (!pending) root.dataset.ready = "yes";
+  };
+  for (const id of ids) $(id)?.addEventListener("input", updated);
 }
 
 // ---------------------------------------------------------------- layer by layer
@@ -163,7 +173,7 @@ async function fitHeat() {
 // ---------------------------------------------------------------- curves
 const tables = Object.fromEntries(["curves", "settling", "losses", "latents"].map((n) => [n, rows(page.tables[n])]));
 const count = (value) => value.toLocaleString("en");
-const step = (value) => (value === null ? "never" : count(value));
+const step = (value) => (value === null ? "never" : count(Number(value.toFixed(value < 10 ? 1 : 0))));
 
 function curves() {
   const measure = page.measures[Number($("curve-measure").value)].name;

@@ -1,0 +1,97 @@
+"""Names are data: whatever they hold, the page shows them and runs none of them."""
+
+import pytest
+from tests.views.driving import choose, numbers
+from tests.views.fake_results import LAYERS, FakeResults, study
+
+pytestmark = pytest.mark.browser
+
+ATTACKS = [
+    "<script>window.hit=1</script>",
+    "</script><script>window.hit=1</script>",
+    "</ScRiPt ><img src=x onerror=window.hit=1>",
+    "<img src=x onerror=window.hit=1>",
+    '"><img src=x onerror=window.hit=1>',
+    "'><svg onload=window.hit=1>",
+    "<svg/onload=window.hit=1>",
+    "<body onload=window.hit=1>",
+    "<iframe srcdoc='<script>parent.hit=1</script>'>",
+    "<a href=javascript:window.hit=1>x</a>",
+    "javascript:window.hit=1",
+    "<!--<script>",
+    "<!-- x --><b>bold</b>",
+    "--></script><script>window.hit=1</script>",
+    "]]><script>window.hit=1</script>",
+    "</title><script>window.hit=1</script>",
+    "</style><script>window.hit=1</script>",
+    "</textarea><script>window.hit=1</script>",
+    "</noscript><img src=x onerror=window.hit=1>",
+    "</select><img src=x onerror=window.hit=1>",
+    "<style>body{display:none}</style>",
+    "<link rel=stylesheet href=//example.org/x.css>",
+    "<base href=//example.org/>",
+    "<meta http-equiv=refresh content=0>",
+    "<math><mtext><img src=x onerror=window.hit=1>",
+    "<details open ontoggle=window.hit=1>",
+    "<input autofocus onfocus=window.hit=1>",
+    "{{7*7}}",
+    "{% raw %}",
+    "${window.hit=1}",
+    "`;window.hit=1;`",
+    "';window.hit=1;'",
+    '";window.hit=1;"',
+    "\\u003cscript\\u003e",
+    "&lt;script&gt;window.hit=1&lt;/script&gt;",
+    "&#60;img src=x onerror=window.hit=1&#62;",
+    "\u202eevil\u202c اسم",
+    "line\nbreak\u2028and\u2029more",
+    "😀 \U0001f469\u200d\U0001f52c ÿ \x7f",
+    "__proto__",
+    "constructor",
+    "datum.score); window.hit=1; (",
+    "=1+1",
+]
+
+
+def test_names_are_shown_as_they_are_and_never_run(opened, written, monkeypatch):
+    renamed = [(ATTACKS[i] if i < 4 else name, *rest) for i, (name, *rest) in enumerate(LAYERS)]
+    monkeypatch.setattr("tests.views.fake_results.LAYERS", renamed)
+    monkeypatch.setattr("tests.views.fake_results.DISTINCT", [(n, p) for n, p, _, same in renamed if not same])
+    results = FakeResults(
+        study(
+            name=ATTACKS[1] + ATTACKS[2],
+            datasets=[ATTACKS[3]],
+            networks=[ATTACKS[0]],
+            objectives={ATTACKS[4]: {ATTACKS[5]: ATTACKS}},
+            seeds=1,
+            steps=1,
+            latents=2,
+            measures={"cka": {}, ATTACKS[6]: {}},
+        )
+    )
+    it = opened(written("attacked", results))
+    page = it.page
+    assert page.evaluate("[window.hit, window.violations, document.scripts.length]") == [None, [], 3]
+    assert page.locator("h1").text_content() == ATTACKS[1] + ATTACKS[2]
+    labels = [f"{ATTACKS[5]} {attack}, seed 0" for attack in ATTACKS]
+    for select in ("heat-run-a", "heat-run-b", "curve-run", "loss-run", "picture-run"):
+        assert page.locator(f"#{select} option").evaluate_all("all => all.map(e => e.textContent)") == labels
+    table = page.locator("#finding tbody th").evaluate_all("all => all.map(e => e.textContent)")
+    assert table == labels
+    identifiers = page.locator("#method code").all_text_contents()
+    assert identifiers == [run.id for run in results.folder.runs]
+    assert [row[0] for row in numbers(page, "heat-table")][:4] == ATTACKS[:4]
+    drawn = [text.rstrip("…") for text in page.locator("#settling text").all_text_contents() if text.endswith("…")]
+    assert [any(len(text) > 8 and attack.startswith(text) for text in drawn) for attack in ATTACKS[1:4]] == [True] * 3
+    box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
+    for k in range(4):
+        page.locator("#heat").scroll_into_view_if_needed()
+        box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
+        side = box["width"] / 15
+        page.mouse.move(box["x"] + (k + 0.5) * side, box["y"] + (k + 0.5) * side)
+        assert page.locator("#tip dd").all_text_contents()[0] == ATTACKS[k]
+    for i in range(0, len(ATTACKS), 7):
+        choose(page, heat_run_a=i, curve_run=i, loss_run=i, picture_run=i)
+        assert labels[i] in page.locator("#heat-status").text_content()
+    assert page.evaluate("[window.hit, window.violations, document.querySelectorAll('img').length]") == [None, [], 2]
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
