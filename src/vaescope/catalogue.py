@@ -24,7 +24,7 @@ class Member:
 
 
 def _members(registry: Mapping[str, type]) -> list[Member]:
-    return [Member(n, inspect.getdoc(m).splitlines()[0] if inspect.getdoc(m) else "") for n, m in registry.items()]
+    return [Member(name, (inspect.getdoc(member) or "").partition("\n")[0]) for name, member in registry.items()]
 
 
 def catalogue() -> dict[str, list[Member]]:

@@ -94,11 +94,10 @@ def _crash_file() -> str:
 @guarded
 def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
     """Train, compare and report, continuing whatever is already there."""
-    from vaescope.pipeline import default_out, failed, load_study
+    from vaescope.pipeline import default_out, failed, in_words, load_study
     from vaescope.pipeline import run as run_study
     from vaescope.runs.machine import keep_freed_memory
     from vaescope.runs.store import StudyFolder
-    from vaescope.views.summary import in_words
 
     keep_freed_memory()
     loaded = load_study(study, overrides or [])
@@ -177,15 +176,14 @@ def report(
 @guarded
 def status(folder: FolderArgument) -> None:
     """Show how far a study is: its runs, comparisons and report."""
-    from vaescope.pipeline import failed
+    from vaescope.pipeline import compared, failed
     from vaescope.runs.store import StudyFolder
-    from vaescope.stats.compare import progress_of
 
     opened = StudyFolder(folder)
     manifests = [(r, opened.run(r.id).manifest()) for r in opened.runs]
     rows = [(r.id, m.state, f"{m.step:,}/{r.steps:,}", f"{len(m.snapshots)}/{len(r.snapshots)}") for r, m in manifests]
     table(("run", "state", "steps", "snapshots"), rows, title=f"Study {opened.study.name}")
-    for measure, (done, total) in progress_of(opened).items():
+    for measure, (done, total) in compared(opened).items():
         say(f"{measure}: {done:,} of {total:,} blocks compared")
     made = folder / "report.html"
     say(f"report: {made if made.exists() else 'not yet written'}")

@@ -9,7 +9,7 @@ from types import FrameType
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -115,17 +115,19 @@ class Live(Shown):
     def __init__(self, stop: Stop, bars: Bars) -> None:
         super().__init__(stop)
         self._bars = bars
-        self._task = None
+        self._task: TaskID | None = None
+        self._note = ""
 
     def stage(self, name: str, total: int) -> None:
         if self._task is not None:
-            self._bars.update(self._task, completed=self._bars.tasks[-1].total, note="")
             self._bars.stop_task(self._task)
+        self._note = ""
         self._task = self._bars.add_task(clean(name), total=total, note="")
 
     def advance(self, count: int = 1, note: str = "") -> None:
         if self._task is not None:
-            self._bars.update(self._task, advance=count, **({"note": note} if note else {}))
+            self._note = note or self._note
+            self._bars.update(self._task, advance=count, note=self._note)
 
     def say(self, line: str) -> None:
         self._bars.console.print(Text(clean(line)))

@@ -1,4 +1,4 @@
-"""The whole study in one call: train, compare, report; and what that would cost."""
+"""The whole study in one call: train, compare, report; and how far it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,13 @@ from vaescope.runs.read import read_study
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
 from vaescope.runs.train import train
-from vaescope.stats.compare import compare
+from vaescope.stats.compare import compare, grid_of, measures_of
 from vaescope.stats.measure import MEASURES
 from vaescope.stats.results import Results
+from vaescope.stats.scores import Scores
+from vaescope.views import summary
 from vaescope.views.report import report
+from vaescope.views.tables import run_labels
 
 
 def load_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Study:
@@ -64,9 +67,9 @@ def run(study: str | Path | Study, out: str | Path | None = None, progress: Prog
     study = load_study(study)
     folder = StudyFolder.create(out or default_out(study), study)
     train(folder, progress)
-    compare(folder, progress or Progress())
+    compare(folder, progress)
     results = Results(folder.path)
-    report(results, folder.path / "report.html", progress or Progress())
+    report(results, folder.path / "report.html", progress)
     return results
 
 
@@ -74,3 +77,29 @@ def failed(folder: StudyFolder) -> list[str]:
     """The runs that diverged, each with its reason."""
     manifests = ((r, folder.run(r.id).manifest()) for r in folder.runs)
     return [f"{r.id}: {m.reason}" for r, m in manifests if m.state == "diverged"]
+
+
+def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
+    """For each measure how many blocks (run x run) of scores are there, and how many there are to be."""
+    grid = grid_of(folder)
+    scores = Scores(folder.path / "similarity.zarr", grid)
+    blocks = list(grid.blocks())
+    return {
+        name: (sum(scores.digest(name, i, j) != 0 for i, j in blocks) if scores.has(name, n) else 0, len(blocks))
+        for name, n in measures_of(folder).items()
+    }
+
+
+def in_words(results: Results) -> str:
+    """What a study found, by its first measure, as the report says it."""
+    measure = next(iter(results.study.measures))
+    raw, corrected = (summary.lead(results.lead, measure, reading) for reading in ("raw", "corrected"))
+    runs = results.runs
+    floors = summary.floors(results.settling, measure)
+    return "\n".join(
+        [
+            summary.setting(runs, results.study.steps),
+            *summary.finding(raw, corrected, floors, measure),
+            *summary.caveats(runs, run_labels(runs)),
+        ]
+    )

@@ -35,7 +35,7 @@ class Plan:
     name: str
     overview: list[tuple[str, str]]
     columns: tuple[str, ...]
-    choices: list[tuple[object, ...]]
+    choices: Sequence[tuple[object, ...]]
     seconds: dict[str, float]
 
     @property

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 import numpy as np
@@ -46,7 +46,7 @@ class Scores:
     def __init__(self, path: Path, grid: Grid) -> None:
         self.path = path
         self.grid = grid
-        self._open: dict[tuple[str, str], zarr.Array[Any]] = {}
+        self._open: dict[tuple[str, str, str], zarr.Array[Any]] = {}
 
     def create(self, measures: Mapping[str, int]) -> None:
         """Make what is not there for these measures and their n. Scores stored for another grid are removed."""
@@ -127,9 +127,9 @@ class Scores:
             for name, fill, values in (("score", np.nan, block.score), ("reason", Reason.NOT_COMPUTED, block.reason)):
                 whole = np.full((self.grid.width, self.grid.width), fill, values.dtype)
                 whole[: values.shape[0], : values.shape[1]] = values
-                self._array(measure, name).set_block_selection((i, j), whole)
+                self._array(measure, name, "r+").set_block_selection((i, j), whole)
                 _sync(self._file(measure, name, i, j))
-            self._array(measure, "done").set_block_selection((i, j), np.array([[digest]], np.uint64))
+            self._array(measure, "done", "r+").set_block_selection((i, j), np.array([[digest]], np.uint64))
 
     def _read(self, measure: str, name: str, i: int, j: int) -> np.ndarray:
         array = self._array(measure, name)
@@ -138,13 +138,14 @@ class Scores:
         except (ValueError, OSError, RuntimeError, IndexError) as error:
             raise CorruptArtifact(f"{self._file(measure, name, i, j)} is damaged: {error} {AGAIN}") from None
 
-    def _array(self, measure: str, name: str) -> "zarr.Array[Any]":
+    def _array(self, measure: str, name: str, mode: Literal["r", "r+"] = "r") -> "zarr.Array[Any]":
         import zarr
 
         try:
-            if (measure, name) not in self._open:
-                self._open[measure, name] = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name))
-            return self._open[measure, name]
+            key = measure, name, mode
+            if key not in self._open:
+                self._open[key] = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode=mode))
+            return self._open[key]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptArtifact(f"{self.path / measure / name} is damaged: {error} {AGAIN}") from None
 

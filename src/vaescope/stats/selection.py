@@ -1,7 +1,7 @@
 """Choosing pairs of representations by what they are called, and putting their scores into a tidy frame. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Bool
@@ -116,7 +116,7 @@ def tidy(grid: Grid, measures: Sequence[str], n: Sequence[int], parts: Sequence[
     codes = np.array([layers[layer] for c in grid.columns for _, layer in c.slots], np.int64)
 
     def text(found: np.ndarray, names: Sequence[str]) -> Any:
-        return pd.Categorical.from_codes(found.astype(np.int64).tolist(), pd.Index(list(names)))
+        return cast(Any, pd.Categorical).from_codes(found.astype(np.int32), list(names))
 
     columns: dict[str, Any] = {"measure": text(number, measures)}
     for side, run, place in (("a", run_a, a), ("b", run_b, b)):

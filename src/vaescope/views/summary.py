@@ -157,8 +157,8 @@ def _agreement(raw: Lead, corrected: Lead) -> str:
         first = "encoder" if a > 0 else "decoder"
         return (
             f"The two readings disagree: raw, the {first} leads by {times(2 ** abs(a))}; with the floor taken off the "
-            f"runs fall on both sides ({times(corrected.low)} to {times(corrected.high)}). The raw lead is then mostly what "
-            "random layers already share with trained ones, and no evidence of earlier learning."
+            f"runs fall on both sides ({times(corrected.low)} to {times(corrected.high)}). The raw lead is then mostly "
+            "what random layers already share with trained ones, and no evidence of earlier learning."
         )
     if a * b < 0:
         return (
