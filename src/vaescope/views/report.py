@@ -129,7 +129,7 @@ def _html(
     walk: str,
     left_out: int,
 ) -> str:
-    environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=bool(0), undefined=StrictUndefined)
+    environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
     sources = environment.loader
     if sources is None:
