@@ -1,5 +1,6 @@
 """Real processes, really killed: the same command continues, and ends with the bytes of an undisturbed run."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -40,6 +41,12 @@ def finish(command, study, out):
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
     return text
+
+
+def kill(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def until(process, word):
@@ -83,8 +90,7 @@ def test_killed_at_random_moments_of_training_ends_with_the_same_bytes(study, re
             until(process, "training")
             time.sleep(rng.uniform(0, 3))
             killed += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            kill(process)
         finish("train", study, out)
         same += trained(out) == trained(reference[0])
     print(f"{trials} trials, {killed} kills in training, {same} identical")
@@ -102,8 +108,7 @@ def test_killed_while_comparing_and_reporting_ends_with_the_same_scores(study, r
         process = start("run", study, out)
         until(process, word)
         time.sleep(rng.uniform(0, 0.3))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(process)
         assert (out / "report.html").exists() is False or (out / "report.html").read_text().rstrip().endswith("</html>")
     finish("run", study, out)
     one, two = vaescope.open(out).similarity(), vaescope.open(reference[0]).similarity()

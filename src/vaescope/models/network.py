@@ -102,7 +102,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
 def layers(network: Network) -> tuple[Layer, ...]:
     """Every layer of a network in the order of the data, reshaping ones included.
 
-    Widths are found by passing one meta tensor through, so the network may live on the meta device.
+    Widths are found by passing one black image through; the weights may be anything.
     """
     found: list[Layer] = []
 
@@ -115,9 +115,8 @@ def layers(network: Network) -> tuple[Layer, ...]:
             before = same or name
         return value
 
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        images = torch.zeros(1, *network.image_shape, device=device)
+    with torch.inference_mode():
+        images = torch.zeros(1, *network.image_shape)
         found.append(Layer("input", "input", images[0].numel()))
         features = walk("encoder", network.encoder, images, "input")
         codes = network.mean(features)

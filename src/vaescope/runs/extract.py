@@ -42,8 +42,7 @@ class Pictures:
 
 def layers(run: Run) -> tuple[Layer, ...]:
     """Every layer of a run's network in order; those that only reshape another say so in `same_as`."""
-    with torch.device("meta"):
-        return layers_of(NETWORKS[run.network](dataset_of(run).image_shape, run.latents, **run.network_options))
+    return layers_of(_unfilled(run).to_empty(device="cpu"))
 
 
 def distinct_layers(run: Run) -> tuple[Layer, ...]:
@@ -91,10 +90,15 @@ def representations(
 def load(folder: StudyFolder, run: Run, step: int) -> Network:
     """The network of a run with the weights of one snapshot, in evaluation mode."""
     weights = RunFolder(folder.path / "runs" / run.id, run).snapshot(step)
-    with torch.device("meta"):
-        network = NETWORKS[run.network](dataset_of(run).image_shape, run.latents, **run.network_options)
+    network = _unfilled(run)
     network.load_state_dict(weights, assign=True)
     return network.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
+
+
+def _unfilled(run: Run) -> Network:
+    """The network of a run without any weights; making it draws nothing from torch's global generator."""
+    with torch.device("meta"):
+        return NETWORKS[run.network](dataset_of(run).image_shape, run.latents, **run.network_options)
 
 
 @torch.inference_mode()
@@ -104,6 +108,7 @@ def pictures(folder: StudyFolder, run: Run, step: int) -> Pictures:
     Raises:
         CorruptArtifact: the snapshot is missing or damaged.
     """
+    use_all_cores()
     network = load(folder, run, step)
     originals = dataset_of(run).images(probe_of(folder, run).indices[:EXAMPLES])
     mean = network.encode(torch.from_numpy(originals)).mean
