@@ -1,6 +1,6 @@
 """From a snapshot and the probe set to what each layer represents, and to pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,7 @@ def distinct_layers(run: Run) -> tuple[Layer, ...]:
 
 def representations(
     folder: StudyFolder, run: Run, step: int, progress: Progress | None = None
-) -> Iterator[tuple[str, Float[np.ndarray, "n p"]]]:
+) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
     """Every distinct layer of one snapshot on the probe set, in the order of the data, one at a time.
 
     The decoder is fed from the posterior means, `sampled` is made with one fixed draw of noise. Only the layer at hand
@@ -64,7 +64,6 @@ def representations(
     Raises:
         CorruptArtifact: the snapshot is missing or damaged.
     """
-    use_all_cores()
     network = load(folder, run, step)
     images = dataset_of(run).images(probe_of(folder, run).indices)
     n = len(images)

@@ -127,6 +127,7 @@ class Manifest:
         reason: why a run diverged, else "".
         snapshots: step -> the file of the weights.
         resume: where to continue, None once the run has ended.
+        threads: how many torch had, on which the last bits of the weights depend; 0 before the run began.
     """
 
     state: State = "planned"
@@ -134,6 +135,7 @@ class Manifest:
     reason: str = ""
     snapshots: dict[int, Artifact] = field(default_factory=dict)
     resume: Resume | None = None
+    threads: int = 0
 
 
 class RunFolder:
@@ -156,6 +158,7 @@ class RunFolder:
             reason=content["reason"],
             snapshots={int(k): Artifact(**v) for k, v in content["snapshots"].items()},
             resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
+            threads=content.get("threads", 0),
         )
 
     def save(self, manifest: Manifest) -> None:

@@ -15,10 +15,11 @@ from vaescope.models.network import NETWORKS, Network, initialise, sample
 from vaescope.models.objective import OBJECTIVES, Forward, Objective, Terms
 from vaescope.progress import Progress
 from vaescope.runs.batches import batches
+from vaescope.runs.crew import Shared, each, side_by_side
 from vaescope.runs.draw import draw
 from vaescope.runs.events import Events
 from vaescope.runs.inputs import dataset_of, keep_probe
-from vaescope.runs.machine import use_all_cores
+from vaescope.runs.machine import cores, use_all_cores
 from vaescope.runs.store import Manifest, Resume, RunFolder, StudyFolder
 from vaescope.runs.study import Run
 
@@ -27,24 +28,37 @@ SHOW_EVERY = 10
 
 
 def train(folder: StudyFolder, progress: Progress | None = None) -> None:
-    """Train every run of the study that is not done, each from where it stopped.
+    """Train every run of the study that is not done, each from where it stopped, as many at once as there are cores.
 
-    A run that diverges is marked so and the next one starts. A run whose files are damaged is trained anew.
+    A run that diverges is marked so and the others go on. A run whose files are damaged is trained anew. The weights
+    depend in their last bits on how many threads a run has, so that number is fixed when the run begins.
 
     Raises:
-        Interrupted: a stop was asked for; the run under way was saved at its last step.
+        Interrupted: a stop was asked for; the runs under way were saved at their last step.
         ResourceError: nothing can be written.
         CorruptArtifact: the dataset is not the one the study was begun with.
     """
     progress = progress or Progress()
-    use_all_cores()
     with folder.writing():
         keep_probe(folder)
-        for number, run in enumerate(folder.runs, 1):
-            runner = folder.run(run.id)
-            if _manifest(runner, progress).state not in ("done", "diverged"):
-                progress.stage(f"training {number}/{len(folder.runs)}: {run.setting} seed {run.seed}", run.steps)
-                Training(runner, dataset_of(run)).run(progress)
+        runners = [folder.run(run.id) for run in folder.runs]
+        todo = [r for r in runners if _manifest(r, progress).state not in ("done", "diverged")]
+        at_once = side_by_side(len(runners))
+        if todo:
+            left = sum(r.run.steps for r in todo)
+            progress.stage(f"training {len(todo)} of {len(runners)} run(s), {at_once} at a time", left)
+            shared = Shared(progress)
+
+            def one(runner: RunFolder) -> None:
+                shared.check()
+                threads = runner.manifest().threads or max(1, cores() // at_once)
+                torch.set_num_threads(threads)
+                Training(runner, dataset_of(runner.run), threads).run(shared)
+
+            try:
+                each(one, todo, at_once, shared)
+            finally:
+                use_all_cores()
 
 
 def _manifest(runner: RunFolder, progress: Progress) -> Manifest:
@@ -65,9 +79,10 @@ class Training:
     Args:
         runner: the folder of the run, whose manifest says where to continue.
         dataset: what it is trained on.
+        threads: how many torch has for it, noted in the manifest.
     """
 
-    def __init__(self, runner: RunFolder, dataset: Dataset) -> None:
+    def __init__(self, runner: RunFolder, dataset: Dataset, threads: int = 1) -> None:
         run = runner.run
         self.runner = runner
         self.dataset = dataset
@@ -75,7 +90,7 @@ class Training:
         self.optimiser = optimiser_of(run, self.network)
         self.objective: Objective = OBJECTIVES[run.objective](**run.options)
         resume = runner.manifest().resume
-        self.manifest = replace(runner.manifest() if resume else Manifest(), state="running")
+        self.manifest = replace(runner.manifest() if resume else Manifest(), state="running", threads=threads)
         self.start = self._restore(resume) if resume else 0
         self.events = Events(runner, resume.events_bytes if resume else 0)
         self._saved_at = time.monotonic()
@@ -86,7 +101,7 @@ class Training:
         What is noted of a step belongs to the weights before that step is taken: step 0 is the network as drawn.
         """
         run = self.runner.run
-        progress.advance(self.start)
+        progress.advance(self.start // SHOW_EVERY * SHOW_EVERY)
         with self.events:
             for step, batch in enumerate(batches(run, self.dataset, self.start), self.start):
                 terms = one_pass(self.network, self.objective, torch.from_numpy(batch), run.seed, step)
@@ -97,6 +112,7 @@ class Training:
                 if not math.isfinite(loss):
                     reason = f"the loss is {loss} at step {step}"
                     self._end(replace(self.manifest, state="diverged", step=step, reason=reason))
+                    progress.advance(run.steps - step // SHOW_EVERY * SHOW_EVERY)
                     progress.say(f"run {run.id} diverged: {reason}")
                     return
                 if step in run.snapshots:
@@ -114,7 +130,7 @@ class Training:
                 terms.loss.backward()
                 self.optimiser.step()
                 if (step + 1) % SHOW_EVERY == 0:
-                    progress.advance(SHOW_EVERY, f"loss {loss:.1f}")
+                    progress.advance(SHOW_EVERY, f"{run.setting} seed {run.seed}: loss {loss:.1f}")
         self._end(replace(self.manifest, state="done", step=run.steps))
 
     def _keep_snapshot(self, step: int) -> None:

@@ -2,9 +2,7 @@
 
 import json
 import shutil
-from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,10 +16,14 @@ from vaescope.stats.grid import Column, Grid
 from vaescope.stats.measure import MEASURES, Form, Measure, Reason
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run, Study
     from vaescope.stats.prepared import Prepared, Workers
     from vaescope.stats.scores import Block, Scores
+
+AT_ONCE = 4  # snapshots prepared side by side at most: each holds two layers of the whole probe set in memory
 
 # Torch and zarr are imported where they are used: finding the measures imports every file of this folder.
 
@@ -162,40 +164,47 @@ class Comparison:
             group: {k for i, j in blocks if self.grid.same_examples(i, j) for k in (i, j)}
             for group, blocks in pending.items()
         }
-        work = [(i, step) for i in sorted(set().union(*runs.values())) for step in sorted(self.snapshots[i])]
+        work: list[tuple[int, int, dict[str, list[Group]]]] = []
+        claimed: set[Path] = set()
+        for i in sorted(set().union(*runs.values())):
+            for step in sorted(self.snapshots[i]):
+                lacking: dict[str, list[Group]] = {}
+                for layer, _ in self.grid.columns[i].layers:
+                    self.progress.check()
+                    for group in self.groups:
+                        path = self._file(group, i, step, layer)
+                        if i in runs[group] and path not in claimed and not self.prepared.has(path):
+                            claimed.add(path)
+                            lacking.setdefault(layer, []).append(group)
+                work.append((i, step, lacking))
         self.progress.stage("preparing", len(work))
-        for i, step in work:
-            layers = [name for name, _ in self.grid.columns[i].layers]
-            lacking: dict[str, list[Group]] = {}
-            for layer in layers:
-                self.progress.check()
-                if todo := [
-                    g for g in self.groups if i in runs[g] and not self.prepared.has(self._file(g, i, step, layer))
-                ]:
-                    lacking[layer] = todo
-            if lacking:
-                self._prepare_snapshot(i, step, lacking)
-            self.progress.advance()
+        from vaescope.runs.crew import Shared, each, side_by_side
+        from vaescope.runs.machine import use_all_cores
 
-    def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]]) -> None:
-        """One pass over the layers; what follows the pass over a layer goes on in the background."""
+        shared = Shared(self.progress)
+        try:
+            each(lambda part: self._prepare_snapshot(*part, shared), work, side_by_side(len(work), AT_ONCE), shared)
+        finally:
+            use_all_cores()
+
+    def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]], progress: Progress) -> None:
+        """One pass over the layers on one core, so that the bits do not depend on how many there are."""
+        import torch
+
         from vaescope.runs.extract import representations
 
-        finishing: deque[Future[None]] = deque()
-        with closing(representations(self.folder, self.folder.runs[i], step, self.progress)) as found:  # type: ignore[type-var]
-            for layer, x in found:
-                self.progress.check()
-                for group in lacking.get(layer, ()):
-                    path = self._file(group, i, step, layer)
-                    try:
-                        made = group.form.begin(x[: group.n], self.workers)
-                    except RepresentationError as error:
-                        made = Reason[error.reason.upper()]
-                    finishing.append(self.workers.submit(self.prepared.write, path, made))
-                    if len(finishing) > 2 * self.workers.count:
-                        finishing.popleft().result()
-        for future in finishing:
-            future.result()
+        torch.set_num_threads(1)
+        if lacking:
+            with closing(representations(self.folder, self.folder.runs[i], step, progress)) as found:
+                for layer, x in found:
+                    progress.check()
+                    for group in lacking.get(layer, ()):
+                        try:
+                            made = group.form.begin(x[: group.n])
+                        except RepresentationError as error:
+                            made = Reason[error.reason.upper()]
+                        self.prepared.write(self._file(group, i, step, layer), made)
+        progress.advance()
 
     def _block(self, group: Group, i: int, j: int, measures: Sequence[Measure[Any]]) -> None:
         rows = self._side(group, i)
