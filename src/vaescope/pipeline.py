@@ -96,10 +96,9 @@ def in_words(results: Results) -> str:
     raw, corrected = (summary.lead(results.lead, measure, reading) for reading in ("raw", "corrected"))
     runs = results.runs
     floors = summary.floors(results.settling, measure)
-    return "\n".join(
-        [
-            summary.setting(runs, results.study.steps),
-            *summary.finding(raw, corrected, floors, measure),
-            *summary.caveats(runs, run_labels(runs)),
-        ]
-    )
+    lines = [
+        f"{summary.setting(runs, results.study.steps)} {summary.headline(raw, corrected)}",
+        *summary.finding(raw, corrected, floors, measure),
+        *summary.caveats(runs, run_labels(runs)),
+    ]
+    return "\n".join(lines).replace("\u00a0", " ")

@@ -11,7 +11,7 @@ from tests.runs.small import small_folder
 
 from vaescope.data.dataset import Dataset
 from vaescope.data.load import load_dataset
-from vaescope.errors import CorruptArtifact, Interrupted
+from vaescope.errors import CorruptArtifact, Interrupted, ResourceError
 from vaescope.models.conv import Conv
 from vaescope.models.network import initialise, sample
 from vaescope.models.objective import OBJECTIVES, Objective, bernoulli_reconstruction, gaussian_kl
@@ -101,12 +101,37 @@ def test_a_study_interrupted_anywhere_ends_with_the_same_bytes(undisturbed, tmp_
 
 def test_many_interruptions_end_with_the_same_bytes(undisturbed, tmp_path):
     folder = small_folder(tmp_path / "s")
-    for _ in range(100):
+    stops = 0
+    while stops < 100:
         try:
-            train(folder, StopAfter(1))
+            train(folder, StopAfter(2))
             break
         except Interrupted:
-            continue
+            stops += 1
+    assert 5 < stops < 100
+    assert fingerprint(folder) == fingerprint(undisturbed)
+
+
+@pytest.mark.parametrize("checks", [0, 5, 9])
+def test_side_by_side_gives_the_same_bytes_also_when_interrupted(undisturbed, tmp_path, monkeypatch, checks):
+    monkeypatch.setattr("vaescope.runs.crew.cores", lambda: 2)
+    folder = small_folder(tmp_path / "s")
+    with pytest.raises(Interrupted):
+        train(folder, StopAfter(checks))
+    train(folder)
+    assert fingerprint(folder) == fingerprint(undisturbed)
+
+
+def test_one_run_that_cannot_be_written_stops_the_others_in_good_order(undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr("vaescope.runs.crew.cores", lambda: 2)
+    folder = small_folder(tmp_path / "s")
+    (folder.path / "runs").mkdir()
+    blocked = folder.path / "runs" / folder.runs[0].id
+    blocked.write_text("in the way")
+    with pytest.raises(ResourceError, match="could not be written|cannot be written"):
+        train(folder)
+    blocked.unlink()
+    train(folder)
     assert fingerprint(folder) == fingerprint(undisturbed)
 
 

@@ -82,12 +82,21 @@ def test_runs_on_both_sides_are_no_finding_whatever_the_mean():
     assert "fall on both sides (0.93× to 1.4×)" in told
 
 
+def test_the_headline_says_when_the_runs_are_too_few_to_be_sure():
+    none = Lead(math.nan, math.nan, math.nan, 0, 0)
+    assert summary.headline(none, Lead(3, 2, 4, 5, 5)).endswith(
+        "5 runs, all on one side, are still too few to be sure."
+    )
+    assert summary.headline(none, Lead(3, 3, 3, 1, 1)).endswith("One run is too few to be sure.")
+    assert "few" not in summary.headline(none, Lead(3, 2, 4, 6, 6))
+
+
 def test_the_headline_names_who_is_first_by_how_much_in_both_readings():
-    assert summary.headline(Lead(9, 8, 10, 2, 2), Lead(3, 2, 4, 2, 2)) == (
+    assert summary.headline(Lead(9, 8, 10, 6, 6), Lead(3, 2, 4, 6, 6)) == (
         "The encoder settles first: decoder layers take 3× as many steps "
         "(floor-corrected; raw, decoder layers take 9×)."
     )
-    assert summary.headline(Lead(0.5, 0.5, 0.5, 1, 0), Lead(0.25, 0.25, 0.25, 1, 0)) == (
+    assert summary.headline(Lead(0.5, 0.5, 0.5, 6, 0), Lead(0.25, 0.25, 0.25, 6, 0)) == (
         "The decoder settles first: encoder layers take 4× as many steps "
         "(floor-corrected; raw, encoder layers take 2×)."
     )

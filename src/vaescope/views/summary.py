@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 
+ENOUGH = 6  # runs that agree by chance with probability 2 / 2**6 < 0.05; with 5 it is above
+
+
 @dataclass(frozen=True)
 class Card:
     """One headline figure."""
@@ -32,6 +35,11 @@ class Lead:
     high: float
     runs: int
     encoder_first: int
+
+    @property
+    def few(self) -> bool:
+        """Whether there are so few runs that even if all agree a sign test at 5 % could not tell them from chance."""
+        return self.runs < ENOUGH
 
     @property
     def unclear(self) -> bool:
@@ -96,7 +104,9 @@ def headline(raw: Lead, corrected: Lead) -> str:
     first, later = ("encoder", "decoder") if best.mean >= 1 else ("decoder", "encoder")
     factor = max(best.mean, 1 / best.mean)
     besides = besides and f"; raw, {later} layers take {times(raw.mean if best.mean >= 1 else 1 / raw.mean)}"
-    return f"The {first} settles first: {later} layers take {times(factor)} as many steps ({how}{besides})."
+    few = "One run is too few" if best.runs == 1 else f"{best.runs} runs, all on one side, are still too few"
+    few = f" {few} to be sure." if best.few else ""
+    return f"The {first} settles first: {later} layers take {times(factor)} as many steps ({how}{besides}).{few}"
 
 
 def finding(raw: Lead, corrected: Lead, floor: Mapping[str, float], measure: str) -> list[str]:
@@ -169,7 +179,8 @@ def _agreement(raw: Lead, corrected: Lead) -> str:
         more = "shrinks" if abs(b) < abs(a) else "grows"
         return (
             f"The two readings agree on the order but not on its size: the lead {more} from {times(2 ** abs(a))} to "
-            f"{times(2 ** abs(b))} when the floor is taken off. Trust the corrected figure."
+            f"{times(2 ** abs(b))} when the floor is taken off. The rest "
+            "is what random layers already share with trained ones."
         )
     return "Raw and floor-corrected readings agree on the order and, within a factor of two, on its size."
 
