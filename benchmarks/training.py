@@ -3,7 +3,7 @@
     python benchmarks/training.py [steps]
 
 The bare loop is what one would write by hand: images already in memory, no snapshots, no log, no checks. Both are timed
-in turns, several times, since the speed of shared machines drifts; the ratio is the median of the rounds. Aim: at least 0.95.
+in turns, several times, since the speed of shared machines drifts; the ratio is the median of the rounds. Aim: 0.95.
 """
 
 import statistics

@@ -105,6 +105,9 @@ def test_a_damaged_snapshot_is_named_when_it_is_read(tmp_path, harm):
 def test_a_folder_keeps_one_study(tmp_path):
     small_folder(tmp_path / "s")
     assert StudyFolder(tmp_path / "s").study == small_study()
+    small_folder(tmp_path / "s", "steps=9", "snapshots=[0, 9]")
+    small_folder(tmp_path / "s")
+    (tmp_path / "s" / "runs").mkdir()
     with pytest.raises(UsageError, match=r"another study \(steps: 6 -> 7; snapshots.*Choose another --out"):
         small_folder(tmp_path / "s", "steps=7", "snapshots=[0, 7]")
     assert "cka_biased" in small_folder(tmp_path / "s", "measures={cka_biased: {}}").study.measures

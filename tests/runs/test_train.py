@@ -128,7 +128,7 @@ def test_one_run_that_cannot_be_written_stops_the_others_in_good_order(undisturb
     (folder.path / "runs").mkdir()
     blocked = folder.path / "runs" / folder.runs[0].id
     blocked.write_text("in the way")
-    with pytest.raises(ResourceError, match="could not be written|cannot be written"):
+    with pytest.raises(ResourceError, match=r"could not be written|cannot be written"):
         train(folder)
     blocked.unlink()
     train(folder)

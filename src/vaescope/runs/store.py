@@ -252,7 +252,8 @@ class StudyFolder:
     def create(cls, path: str | Path, study: Study) -> "StudyFolder":
         """Make the folder of a study, or open it where it is already there.
 
-        A study may get other measures later; anything else that differs is refused, so that nothing is mixed up.
+        A study may get other measures later; anything else that differs is refused once there are runs, so that
+        nothing is mixed up.
 
         Raises:
             UsageError: the folder holds another study, or other files.
@@ -261,7 +262,8 @@ class StudyFolder:
         file = path / "study.json"
         if file.exists():
             there = cls(path)
-            if there.runs != study.runs() or there.study.probe != study.probe:
+            begun = (path / "runs").exists()
+            if begun and (there.runs != study.runs() or there.study.probe != study.probe):
                 old, new = there.study.dumped(), study.dumped()
                 changed = [
                     f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in ("measures", "name")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-
 ENOUGH = 6  # runs that agree by chance with probability 2 / 2**6 < 0.05; with 5 it is above
 
 
