@@ -37,7 +37,8 @@ def keep_probe(folder: StudyFolder) -> None:
     """
     path = folder.path / "probe.json"
     wanted = folder.study.probe
-    there = get_json(path)["datasets"] if path.exists() else {}
+    begun = path.exists() and (folder.path / "runs").exists()
+    there = get_json(path)["datasets"] if begun else {}
     chosen = {}
     for run in folder.runs:
         key = probe_key(run)
