@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from vaescope.data.load import load_dataset
 from vaescope.progress import Progress
 from vaescope.runs.draw import draw
-from vaescope.runs.machine import cores, keep_freed_memory, use_all_cores
+from vaescope.runs.machine import cores, keep_freed_memory
 from vaescope.runs.read import read_study
 from vaescope.runs.store import RunFolder
 from vaescope.runs.train import Training, build
@@ -61,7 +61,6 @@ def main():
     """Print the table."""
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     keep_freed_memory()
-    use_all_cores()
     run = replace(read_study("quickstart").runs()[0], snapshots=(steps,), log_every=10)
     load_dataset("dsprites").images([0])
     bare(run, 10), ours(run, 10)

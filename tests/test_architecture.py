@@ -65,7 +65,7 @@ IN_PLACE_DRAWS = words("""
     xavier_normal_ xavier_uniform_
 """)
 HIDDEN_DRAWS = words("rsample dropout Dropout")
-GLOBAL_SEEDS = words("seed manual_seed manual_seed_all set_rng_state fork_rng")
+GLOBAL_SEEDS = words("seed manual_seed manual_seed_all set_rng_state")
 TRUE_NAMES = {"numpy": "np", "pandas": "pd"}
 
 

@@ -1,6 +1,7 @@
 """A family finds its members by itself, and says what went wrong in words one can act on."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module, invalidate_caches
 from itertools import count
 
@@ -115,3 +116,17 @@ def test_a_module_that_cannot_be_imported_fails_every_time(family):
 def test_suggestions_do_not_mind_case():
     assert suggestion("Beta_VAE", ["vae", "beta_vae"]) == " Did you mean 'beta_vae'?"
     assert suggestion("zzz", ["vae", "beta_vae"]) == ""
+
+
+def test_threads_that_ask_at_once_all_see_every_member(family):
+    trees = family(ash="import time\ntime.sleep(0.2)", oak=member("oak"))
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: list(trees), range(4))) == [["oak"]] * 4
+
+
+@pytest.mark.parametrize("name", [None, 5, ["conv"]])
+def test_what_is_no_name_is_refused(name):
+    from vaescope.models.network import NETWORKS
+
+    with pytest.raises(UsageError, match="expected the name of a network"):
+        NETWORKS[name]

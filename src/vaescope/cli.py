@@ -16,7 +16,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from vaescope.console import clean, say, shown, table
-from vaescope.errors import Interrupted, VaescopeError
+from vaescope.errors import Interrupted, UsageError, VaescopeError
 
 app = typer.Typer(
     name="vaescope",
@@ -133,6 +133,10 @@ def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = No
 
     keep_freed_memory()
     if out is None and (Path(study) / "study.json").exists():
+        if overrides:
+            raise UsageError(
+                f"{study} was begun already: --set cannot change it. Give its study file and another --out."
+            )
         folder = StudyFolder(study)
     else:
         loaded = load_study(study, overrides or [])
@@ -199,7 +203,6 @@ def list_members(
 ) -> None:
     """List what there is to choose from."""
     from vaescope.catalogue import catalogue
-    from vaescope.errors import UsageError
     from vaescope.registry import suggestion
 
     found = catalogue()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vaescope.errors import UsageError
 from vaescope.progress import Progress
+from vaescope.runs.inputs import check_probe
 from vaescope.runs.read import read_study
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
@@ -37,7 +38,7 @@ def load_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Stu
         try:
             least = MEASURES[name].minimum_n
         except UsageError as error:
-            raise UsageError(f"measures.{name}: {error}") from None
+            raise UsageError(f"{study.name}: measures.{name}: {error}") from None
         if (n := choice.n or study.probe.n) < least:
             raise UsageError(f"measures.{name}.n: {name} needs at least {least} examples, got {n}.")
     return study
@@ -65,6 +66,7 @@ def run(study: str | Path | Study, out: str | Path | None = None, progress: Prog
         ResourceError: the disk is full or cannot be written.
     """
     study = load_study(study)
+    check_probe(study)
     folder = StudyFolder.create(out or default_out(study), study)
     train(folder, progress)
     compare(folder, progress)

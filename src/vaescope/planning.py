@@ -10,9 +10,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from vaescope.models.objective import OBJECTIVES
+from vaescope.runs.crew import side_by_side
 from vaescope.runs.extract import distinct_layers
-from vaescope.runs.inputs import dataset_of
-from vaescope.runs.machine import cores, use_all_cores
+from vaescope.runs.inputs import check_probe, dataset_of
+from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
 from vaescope.runs.train import build, one_pass, optimiser_of
 from vaescope.stats.cost import Cost, cost
@@ -53,17 +54,19 @@ def plan(study: Study) -> Plan:
     Raises:
         UsageError: the study names something unknown.
     """
-    use_all_cores()
+    check_probe(study)
     runs = study.runs()
     costs = cost(study)
-    step, forward = _training_times(runs[0])
+    rates = _rates(costs)
+    at_once = side_by_side(len(runs))
+    step, forward = _training_times(runs[0], max(1, cores() // at_once))
     snapshots = sum(len(r.snapshots) for r in runs)
     weights = _weights(runs[0])
     chosen = [c for c in costs if c.chosen]
     seconds = {
-        "training": step * sum(r.steps for r in runs),
-        "forward passes": forward * snapshots * study.probe.n,
-        **{f"{name}": s for name, s in _compare_seconds(chosen).items()},
+        "training": step * sum(r.steps for r in runs) / at_once,
+        "forward passes": forward * snapshots * study.probe.n / side_by_side(snapshots),
+        **{f"{name}": s for name, s in _compare_seconds(chosen, rates).items()},
     }
     strengths = {
         name: len({tuple(r.options.items()) for r in runs if r.objective == name}) for name in study.objectives
@@ -93,7 +96,7 @@ def plan(study: Study) -> Plan:
             c.n,
             c.pairs,
             size(c.scratch_bytes),
-            duration(sum(_compare_seconds([c]).values())),
+            duration(sum(_compare_seconds([c], rates).values())),
         )
         for c in costs
     ]
@@ -104,8 +107,8 @@ def _weights(run: Run) -> int:
     return 4 * sum(p.numel() for p in build(run, dataset_of(run).image_shape).parameters())
 
 
-def _training_times(run: Run) -> tuple[float, float]:
-    """Seconds of one training step, and of one probe example through the network."""
+def _training_times(run: Run, threads: int) -> tuple[float, float]:
+    """Seconds of one training step with so many threads, and of one probe example through the network with one."""
     dataset = dataset_of(run)
     network = build(run, dataset.image_shape)
     optimiser = optimiser_of(run, network)
@@ -121,27 +124,41 @@ def _training_times(run: Run) -> tuple[float, float]:
         with torch.inference_mode():
             network.decode(network.encode(images).mean)
 
-    return _best(step), _best(forward) / run.batch_size
+    with threads_kept():
+        torch.set_num_threads(threads)
+        step_seconds = _best(step)
+        torch.set_num_threads(1)
+        return step_seconds, _best(forward) / run.batch_size
 
 
-def _compare_seconds(costs: Sequence[Cost]) -> dict[str, float]:
-    """Seconds of preparing, and of the pairs of each measure; what measures share is counted once."""
+@dataclass(frozen=True)
+class Rates:
+    """Floating-point operations a second of this machine, all cores together: of products, and of pairs by form."""
+
+    gemm: float
+    pairs: dict[tuple[str, int], float]
+
+
+def _rates(costs: Sequence[Cost]) -> Rates:
     rng = np.random.default_rng(0)
     wide = rng.standard_normal((1000, 4096), dtype=np.float32)
-    gemm = 1000 * 1000 * 4096 / _best(lambda: wide @ wide.T)
-    prepare = sum(_shared(costs, lambda c: c.prepare_flops).values()) / gemm
-    pairs: dict[str, float] = {}
-    for entry in costs:
-        form = MEASURES[entry.measure].form
-        if form.whole_blocks:
-            rate = gemm
-        else:
-            side = min(entry.n, 512)
-            factor = rng.standard_normal((side, side), dtype=np.float32)
-            with threadpool_limits(1, user_api="blas"):  # as the comparison does: one thread a pair
-                seconds = _best(lambda factor=factor: nuclear_norms([(factor, factor)] * 8)) / 8 / cores()
-            rate = form.pair_flops(side, side, side) / seconds
-        pairs[entry.measure] = entry.pair_flops / rate
+    pairs = {}
+    with threadpool_limits(1, user_api="blas"):  # as the comparison does: each core works on its own piece
+        gemm = cores() * 1000 * 1000 * 4096 / _best(lambda: wide @ wide.T)
+        for entry in costs:
+            form = MEASURES[entry.measure].form
+            if not form.whole_blocks and (form.name, entry.n) not in pairs:
+                side = min(entry.n, 512)
+                factor = rng.standard_normal((side, side), dtype=np.float32)
+                seconds = _best(lambda factor=factor: nuclear_norms([(factor, factor)] * 8)) / 8
+                pairs[form.name, entry.n] = cores() * form.pair_flops(side, side, side) / seconds
+    return Rates(gemm, pairs)
+
+
+def _compare_seconds(costs: Sequence[Cost], rates: Rates) -> dict[str, float]:
+    """Seconds of preparing, and of the pairs of each measure; what measures share is counted once."""
+    prepare = sum(_shared(costs, lambda c: c.prepare_flops).values()) / rates.gemm
+    pairs = {c.measure: c.pair_flops / rates.pairs.get((MEASURES[c.measure].form.name, c.n), rates.gemm) for c in costs}
     return {"preparing": prepare, **pairs}
 
 

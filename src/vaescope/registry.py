@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
+from threading import RLock
 from typing import Any, TypeVar
 
 from vaescope.errors import UsageError
@@ -38,6 +39,8 @@ class Registry(Mapping[str, T]):
         self.group = group
         self._members: dict[str, T] = {}
         self._complete = False
+        self._finding = RLock()
+        self._importing = False
 
     def register(self, member: T) -> T:
         """Class decorator: add a member under its class variable `name`."""
@@ -53,19 +56,25 @@ class Registry(Mapping[str, T]):
 
     def _find(self) -> dict[str, T]:
         if not self._complete:
-            self._complete = True  # first, since a module may look a family up while it is being imported
-            try:
-                for module in iter_modules(import_module(self.package).__path__):
-                    import_module(f"{self.package}.{module.name}")
-                for point in entry_points(group=self.group):
-                    point.load()
-            except BaseException:
-                self._complete = False
-                raise
+            with self._finding:  # other threads wait until all members are there; this one may look while it imports
+                if not self._complete and not self._importing:
+                    self._importing = True
+                    try:
+                        for module in iter_modules(import_module(self.package).__path__):
+                            import_module(f"{self.package}.{module.name}")
+                        for point in entry_points(group=self.group):
+                            point.load()
+                        self._complete = True
+                    finally:
+                        self._importing = False
         return self._members
 
-    def __getitem__(self, name: str) -> T:
+    def __getitem__(self, name: object) -> T:
         members = self._find()
+        if not isinstance(name, str):
+            raise UsageError(
+                f"expected the name of a {self.kind}, a text, got {name!r}; known: {', '.join(sorted(members))}."
+            )
         if name not in members:
             known = sorted(members)
             raise UsageError(f"unknown {self.kind} {name!r}; known: {', '.join(known)}.{suggestion(name, known)}")

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 
 import pytest
@@ -54,6 +56,10 @@ def test_the_built_in_studies_are_what_the_issue_says():
         ("objectives.beta_vae.beta=[1, -2]", ["objectives.beta_vae.beta: beta must be", "at least 0, got -2"]),
         ("objectives.beta_vae.beta=strong", ["objectives.beta_vae.beta: expected a number, got 'strong'"]),
         ("objectives.beta_vae.beta=[]", ["objectives.beta_vae.beta: expected at least one value"]),
+        ("objectives.beta_vae.beta=[1, 1.0]", ["this grid has the same run twice: beta_vae beta=1"]),
+        ("objectives.beta_vae.beta=.nan", ["objectives.beta_vae.beta: expected a finite value", "got nan"]),
+        ("networks=[conv, conv]", ["this grid has the same run twice"]),
+        ("objectives={}", ["objectives: expected at least one, got {}"]),
         ("datasets=[dsprite]", ["datasets[0]: unknown dataset 'dsprite'", "Did you mean 'dsprites'?"]),
         ("datasets=[{name: dsprites, pth: a}]", ["datasets[0].pth: unknown key", "Did you mean 'path'?"]),
         ("networks=[cnv]", ["networks[0]: unknown network 'cnv'", "Did you mean 'conv'?"]),
@@ -67,6 +73,25 @@ def test_what_is_wrong_is_told_with_its_path_its_value_and_a_suggestion(override
     text = told("quickstart", override)
     for part in parts:
         assert part in text
+
+
+def test_what_is_no_study_at_all_is_refused():
+    """In a process of its own: here the types are checked before the function sees them."""
+    code = """
+import vaescope
+for source in (None, 5, {}, ["quickstart"]):
+    try:
+        vaescope.load_study(source)
+    except ValueError as error:
+        print(error)
+"""
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert text.count("expected a study file") == 4
+
+
+def test_the_folder_of_a_study_is_told_from_its_file(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    assert f"vaescope train {tmp_path}" in told(tmp_path)
 
 
 def test_several_mistakes_are_told_at_once_and_many_are_counted(tmp_path):
@@ -103,7 +128,7 @@ def test_defaults_fill_what_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("a: &x [1]\nb: *x\n", "aliases"),
+        ("a: &x [1]\nb: *x\n", "study.yaml: YAML aliases (*x) are not supported; write the value out."),
         ("name: a\nname: b\n", "line 2"),
         ("name: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
         ("[" * 20_000, "nested deeper than 50"),

@@ -146,20 +146,24 @@ def test_what_was_logged_after_the_resume_point_is_not_logged_twice(undisturbed,
     assert fingerprint(folder) == fingerprint(undisturbed)
 
 
-@pytest.mark.parametrize("harm", ["snapshot", "manifest", "resume"])
+@pytest.mark.parametrize("harm", ["snapshot", "manifest", "resume", "events", "resumed events"])
 def test_a_damaged_run_is_made_anew_and_only_that_one(undisturbed, tmp_path, harm):
     folder = small_folder(tmp_path / "s")
-    if harm == "resume":
+    if harm.startswith("resume"):
         with pytest.raises(Interrupted):
             train(folder, StopAfter(4))
     else:
         train(folder)
     run = folder.run(folder.runs[0].id)
-    pattern = {"snapshot": "snapshots/step-000000002.safetensors", "manifest": "manifest.json", "resume": "resume-*"}[
-        harm
-    ]
+    pattern = {
+        "snapshot": "snapshots/step-000000002.safetensors",
+        "manifest": "manifest.json",
+        "resume": "resume-*",
+        "events": "events.jsonl",
+        "resumed events": "events.jsonl",
+    }[harm]
     victim = next(run.path.glob(pattern))
-    victim.write_bytes(victim.read_bytes()[:-3])
+    victim.write_bytes(victim.read_bytes()[:-3] if harm != "resumed events" else b"")
     said = []
 
     class Listening(Progress):
@@ -228,13 +232,14 @@ def test_the_global_random_state_is_neither_used_nor_moved(tmp_path):
     torch.manual_seed(1)
     state = torch.get_rng_state()
     folder = small_folder(tmp_path / "a", "objectives={vae: {}}")
+    threads = torch.get_num_threads()
     train(folder)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
     torch.manual_seed(2)
     other = small_folder(tmp_path / "b", "objectives={vae: {}}")
     train(other)
     assert fingerprint(folder) == fingerprint(other)
-    torch.manual_seed(1)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 class Counted(Dataset):

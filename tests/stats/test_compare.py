@@ -13,9 +13,11 @@ from vaescope.models.network import Layer
 from vaescope.progress import Progress
 from vaescope.stats.compare import compare, grid_of
 from vaescope.stats.cost import cost
+from vaescope.stats.grid import Column, Grid
 from vaescope.stats.measure import MEASURES, Reason
+from vaescope.stats.origin import origin_of
 from vaescope.stats.results import Results
-from vaescope.stats.scores import Scores
+from vaescope.stats.scores import Block, Scores
 from vaescope.stats.similarity import similarity
 
 CHUNKS = {"cka": N, "cka_biased": N, "procrustes": 16}
@@ -283,7 +285,7 @@ def test_another_n_starts_the_measure_anew(tmp_path, fake):
 
 
 @pytest.mark.parametrize("part", ["score", "reason", "done"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "gone"])
 def test_a_damaged_chunk_is_noticed_and_computed_anew(tmp_path, fake, part, damage):
     folder = trained(tmp_path / "s")
     compare(folder)
@@ -291,12 +293,55 @@ def test_a_damaged_chunk_is_noticed_and_computed_anew(tmp_path, fake, part, dama
     file = folder.path / "similarity.zarr" / "cka" / part / "c" / "0" / "1"
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 4
-    file.write_bytes({"flip": bytes(data), "cut": bytes(data[:-3]), "empty": b""}[damage])
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"flip": bytes(data), "cut": bytes(data[:-3]), "empty": b""}[damage])
     if part != "done":
         with pytest.raises(CorruptArtifact, match=r"cka/.*/c/0/1 is damaged.*vaescope compare"):
             Results(folder.path).similarity("cka")
     compare(folder)
     assert same(before, contents(folder))
+
+
+def test_a_block_without_any_score_is_done_nevertheless(tmp_path, fake):
+    fake.layers["other"] = (Layer("other", "input", 5),)
+    folder = trained(tmp_path / "t", networks=["conv", {"name": "other"}], objectives={"vae": {}}, seeds=1)
+    finish(folder, folder.runs[0], "planned", ())
+    compare(folder)
+    scores, origin = Scores(folder.path / "similarity.zarr", grid_of(folder)), origin_of(folder, grid_of(folder))
+    assert set(np.unique(scores.get("procrustes", 0, 1).reason)) == {Reason.NOT_COMPUTED}
+    for name in CHUNKS:
+        for i, j in [(0, 0), (0, 1)]:
+            assert np.isnan(scores.get(name, i, j).score).all()
+            assert scores.done(name, i, j, origin.digest(name, i, j))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_put_that_dies_over_an_older_block_leaves_neither(tmp_path, monkeypatch, before):
+    column = Column("r", "d", (0,), (("mean", 3),))
+    scores = Scores(tmp_path / "similarity.zarr", Grid((column,)))
+    scores.create({"cka": N})
+    old, new = (Block(np.full((1, 1), v, np.float32), np.zeros((1, 1), np.uint8)) for v in (0.25, 0.75))
+    scores.put("cka", 0, 0, old, 11)
+    assert scores.done("cka", 0, 0, 11)
+    true = Scores._array
+
+    def dying(self, measure, name, mode="r"):
+        if mode == "r+" and name == ("score", "reason")[before]:
+            raise OSError(28, "No space left on device")
+        return true(self, measure, name, mode)
+
+    monkeypatch.setattr(Scores, "_array", dying)
+    with pytest.raises(ResourceError):
+        scores.put("cka", 0, 0, new, 22)
+    monkeypatch.undo()
+    again = Scores(scores.path, scores.grid)
+    assert again.get("cka", 0, 0).score.tolist() == [[(0.25, 0.75)[before]]]
+    assert not again.done("cka", 0, 0, 11)
+    assert not again.done("cka", 0, 0, 22)
+    again.put("cka", 0, 0, old, 11)
+    assert again.done("cka", 0, 0, 11)
 
 
 @pytest.mark.parametrize("place", [0.0, 0.02, 0.5, 0.999])

@@ -88,6 +88,14 @@ def test_it_is_bounded_extreme_on_itself_and_symmetric_if_it_says_so(name, dtype
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_larger_score_means_what_the_measure_says(name):
+    x, y = np.random.default_rng(0).standard_normal((2, 40, 8))
+    scores = {"identical": similarity(x, x, name), "independent": similarity(x, y, name)}
+    assert abs(scores["identical"] - scores["independent"]) > 0.1
+    assert MEASURES[name].larger_is_more_similar == (scores["identical"] > scores["independent"])
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scale", [1e-20, 1e-12, 1e12, 1e20, 1e30])
 def test_any_scale_will_do_in_float32(name, scale):
     x, y = (a.astype(np.float32) for a in pair(0, 30, 50, 8))

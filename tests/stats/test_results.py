@@ -6,6 +6,7 @@ from fakes import LAYERS, finish, trained, world
 
 from vaescope.errors import UsageError
 from vaescope.stats.compare import compare
+from vaescope.stats.measure import MEASURES
 from vaescope.stats.results import Results, open
 from vaescope.stats.scores import Scores
 
@@ -184,6 +185,56 @@ def test_before_comparing_scores_are_not_computed(tmp_path, monkeypatch):
     assert np.isnan(results.scores("cka")[1]).all()
     assert len(results.curves) == len(results.settling) == len(results.lead) == 0
     assert list(results.curves.columns)[-1] == "corrected"
+
+
+@pytest.mark.parametrize("state", ["done", "diverged", "running"])
+def test_scores_of_a_run_that_has_changed_since_are_not_computed_until_the_next_compare(tmp_path, monkeypatch, state):
+    world(monkeypatch)
+    made = trained(tmp_path / "s")
+    compare(made)
+    results, changed = Results(made.path), made.runs[2].id
+    before = results.similarity()
+    finish(made, made.runs[2], state, version="retrained")
+    for now in (results, Results(made.path)):
+        frame = now.similarity()
+        stale = (frame.run_a == changed) | (frame.run_b == changed)
+        assert set(frame.reason[stale]) == {"not_computed"}
+        assert frame.score[stale].isna().all()
+        assert frame[~stale].equals(before[~stale])
+        index, matrix = now.scores("cka")
+        of_changed = (index.run == changed).to_numpy()
+        assert np.isnan(matrix[of_changed]).all()
+        assert np.isfinite(matrix[~of_changed][:, ~of_changed]).all()
+        assert set(now.curves.run) == {run.id for run in made.runs} - {changed}
+    finish(made, made.runs[2], version="retrained")
+    compare(made)
+    after = results.similarity("cka", run=changed)
+    assert set(after.reason) == {"ok"}
+    assert not after.score.equals(before[(before.measure == "cka") & stale].score)
+    assert changed in set(results.curves.run)
+
+
+def test_a_run_that_went_back_to_what_was_compared_has_its_scores_again(tmp_path, monkeypatch):
+    world(monkeypatch)
+    made = trained(tmp_path / "s")
+    compare(made)
+    before = Results(made.path).similarity()
+    finish(made, made.runs[0], version="retrained")
+    finish(made, made.runs[0])
+    assert Results(made.path).similarity().equals(before)
+
+
+def test_scores_of_pairs_chosen_otherwise_are_not_computed_until_the_next_compare(tmp_path, monkeypatch):
+    world(monkeypatch)
+    compare(trained(tmp_path / "s", measures={"cka": {"pairs": "needed"}}))
+    made = trained(tmp_path / "s", measures={"cka": {"pairs": "all"}})
+    assert set(Results(made.path).similarity("cka").reason) == {"not_computed"}
+
+
+def test_distances_have_no_curves(results, monkeypatch):
+    monkeypatch.setattr(MEASURES["procrustes"], "larger_is_more_similar", False)
+    assert set(results.curves.measure) == {"cka", "cka_biased"}
+    assert set(results.lead.measure) == {"cka", "cka_biased"}
 
 
 def test_a_run_without_its_last_snapshot_has_no_curves_and_is_left_out_of_the_matrix(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import torch
 
 from vaescope.errors import RepresentationError, UsageError
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.similarity import similarity
+from vaescope.stats.similarity import matrix, similarity
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 12))
@@ -98,6 +98,12 @@ def test_unknown_measures_are_told_with_the_nearest():
         similarity(X, Y, "procrutes")
 
 
+@pytest.mark.parametrize("measure", [None, 5, ["cka"], {"cka": 1}, b"cka"])
+def test_what_is_no_name_of_a_measure_is_told_what_is_expected(measure):
+    with pytest.raises(UsageError, match="expected the name of a measure.*known: .*cka"):
+        similarity(X, Y, measure)
+
+
 @pytest.mark.parametrize("name", sorted(MEASURES))
 def test_one_number_an_example_is_one_feature(name):
     assert similarity(X[:, 0], Y, name) == similarity(X[:, :1], Y, name)
@@ -118,6 +124,25 @@ WHOLE = np.clip(np.round(X * 20), -100, 100)
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "float16", "float32", "longdouble", ">f4", ">f8"])
 def test_every_real_dtype_is_raised_to_a_safe_one(dtype):
     assert similarity(WHOLE.astype(dtype), Y) == pytest.approx(similarity(WHOLE, Y), abs=2e-6)
+
+
+@pytest.mark.parametrize(("dtype", "raised"), [("f4", "f4"), ("f8", "f8"), ("i2", "f4"), ("f2", "f4"), ("i8", "f8")])
+def test_the_order_of_the_bytes_does_not_matter(dtype, raised):
+    there, swapped = WHOLE.astype(dtype), WHOLE.astype(np.dtype(dtype).newbyteorder("S"))
+    assert there.dtype != swapped.dtype
+    assert matrix(there).dtype == matrix(swapped).dtype == np.dtype(raised)
+    assert matrix(swapped).dtype.isnative
+    assert similarity(swapped, Y) == similarity(there, Y)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="longdouble is float64 here")
+def test_longdouble_values_beyond_float64_are_not_finite():
+    beyond = WHOLE.astype(np.longdouble)
+    beyond[3, 1] = np.longdouble(10) ** 400
+    reason, text = refused(beyond, Y)
+    assert reason == "non_finite"
+    assert "1 of 360" in text
+    assert "[3, 1]" in text
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "uint64"])

@@ -89,13 +89,15 @@ def sample(posterior: Posterior, noise: Float[Tensor, "n d"]) -> Float[Tensor, "
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
     """Glorot-uniform weights and zero biases, in place: what the paper's TensorFlow layers start from.
 
+    Vectors of other names, such as the scales of normalisation layers, keep what their layer gave them.
+
     References:
         Glorot & Bengio (2010), equation 16. https://proceedings.mlr.press/v9/glorot10a.html
     """
-    for parameter in network.parameters():
+    for name, parameter in network.named_parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter, generator=generator)
-        else:
+        elif name.endswith("bias"):
             nn.init.zeros_(parameter)
 
 

@@ -13,7 +13,6 @@ from vaescope.models.network import NETWORKS, RESHAPES, Layer, Network, Posterio
 from vaescope.models.network import layers as layers_of
 from vaescope.progress import Progress
 from vaescope.runs.inputs import dataset_of, probe_of
-from vaescope.runs.machine import use_all_cores
 from vaescope.runs.probe import probe_noise
 from vaescope.runs.store import RunFolder, StudyFolder
 from vaescope.runs.study import Run
@@ -107,7 +106,6 @@ def pictures(folder: StudyFolder, run: Run, step: int) -> Pictures:
     Raises:
         CorruptArtifact: the snapshot is missing or damaged.
     """
-    use_all_cores()
     network = load(folder, run, step)
     originals = dataset_of(run).images(probe_of(folder, run).indices[:EXAMPLES])
     mean = network.encode(torch.from_numpy(originals)).mean

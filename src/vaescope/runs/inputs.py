@@ -8,9 +8,9 @@ import numpy as np
 from vaescope.data.dataset import Dataset
 from vaescope.data.load import load_dataset
 from vaescope.errors import CorruptArtifact
-from vaescope.runs.probe import Probe, choose
+from vaescope.runs.probe import Probe, choose, enough
 from vaescope.runs.store import FORMAT_VERSION, StudyFolder, get_json, put_json
-from vaescope.runs.study import Run
+from vaescope.runs.study import Run, Study
 
 
 def probe_key(run: Run) -> str:
@@ -53,6 +53,12 @@ def keep_probe(folder: StudyFolder) -> None:
             )
     if there != chosen:
         put_json(path, {"format_version": FORMAT_VERSION, "n": wanted.n, "seed": wanted.seed, "datasets": chosen})
+
+
+def check_probe(study: Study) -> None:
+    """Raise `UsageError` if any dataset of the study has fewer examples than its probe set wants."""
+    for run in {probe_key(r): r for r in study.runs()}.values():
+        enough(dataset_of(run), study.probe.n)
 
 
 def probe_of(folder: StudyFolder, run: Run) -> Probe:

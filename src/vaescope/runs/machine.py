@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -19,9 +21,14 @@ def cores() -> int:
     return min(allowed, int(asked)) if asked.isdigit() and int(asked) else allowed
 
 
-def use_all_cores() -> None:
-    """Let torch use every core this process may use, and no more."""
-    torch.set_num_threads(cores())
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Give torch back afterwards the number of threads it has now."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

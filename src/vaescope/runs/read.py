@@ -1,6 +1,7 @@
 """Read a study: a YAML file or a built-in one, checked against everything it names before anything starts."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from inspect import signature
@@ -26,7 +27,7 @@ SHOWN = 4
 BUILT_IN = files("vaescope.runs") / "studies"
 
 EXPECTED = {
-    "missing": "missing; every study has one",
+    "missing": "missing, and has no default",
     "extra_forbidden": "unknown key",
     "int_type": "expected a whole number",
     "float_type": "expected a number",
@@ -36,16 +37,18 @@ EXPECTED = {
     "model_type": "expected a mapping of keys to values",
     "bool_type": "expected true or false",
     "finite_number": "expected a finite number",
+    "too_short": "expected at least one",
+    "string_too_short": "expected a text that is not empty",
 }
 
 
 def built_in_studies() -> dict[str, str]:
-    """Names of the studies that come with vaescope, and the first lines of comment of each."""
+    """Names of the studies that come with vaescope, and the first sentence about each."""
     found = {}
     for entry in sorted(BUILT_IN.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".yaml"):
-            first = entry.read_text("utf-8").splitlines()[0]
-            found[entry.name.removesuffix(".yaml")] = first.removeprefix("# ")
+            text = entry.read_text("utf-8").split("\nname:")[0].replace("\n# ", " ").removeprefix("# ")
+            found[entry.name.removesuffix(".yaml")] = re.split(r"(?<=[a-z0-9])\. ", text)[0].rstrip(".") + "."
     return found
 
 
@@ -59,6 +62,8 @@ def read_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Stu
     Raises:
         UsageError: the file is missing, is no YAML, or says something a study cannot say; with the path of each key.
     """
+    if not isinstance(source, str | Path | Study):
+        raise UsageError(f"expected a study file, the name of a built-in study or a Study, got {source!r}.")
     if isinstance(source, Study):
         return checked(source.dumped(), overrides, source.name)
     label, text = _text(source)
@@ -87,6 +92,11 @@ def _text(source: str | Path) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: expected a YAML file in UTF-8, got other bytes at {error.start}.") from None
     except IsADirectoryError:
+        if (path / "study.json").exists():
+            raise UsageError(
+                f"{path} is the folder of a study that was begun; expected a study file. To continue it, give "
+                f"`vaescope train {path}`, then `compare {path}` and `report {path}`."
+            ) from None
         raise UsageError(f"{path} is a folder; expected a study file.") from None
     except OSError as error:
         raise ResourceError(f"{path}: cannot be read: {error.strerror}.") from None
@@ -109,6 +119,8 @@ def parse(text: str, label: str) -> Any:
             if depth > MAX_DEPTH:
                 raise UsageError(f"{label}: nested deeper than {MAX_DEPTH} levels.")
         return YAML(typ="safe", pure=True).load(text)
+    except UsageError:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark is not None else ""
@@ -136,7 +148,11 @@ def checked(value: Mapping[str, Any], overrides: Sequence[str], label: str) -> S
         _choice(f"networks[{position}]", choice, _network_options, problems)
     if problems:
         raise UsageError(_told(label, problems))
-    return study.model_copy(update={"objectives": objectives})
+    coerced = study.model_copy(update={"objectives": objectives}).dumped()
+    try:
+        return Study.model_validate(coerced)  # again, since 1 and 1.0 are one strength once both are numbers
+    except ValidationError as error:
+        raise UsageError(_told(label, [_problem(cast("dict[str, Any]", e)) for e in error.errors()])) from None
 
 
 def _override(raw: dict[str, Any], text: str) -> None:
@@ -182,7 +198,7 @@ def _objective(name: str, options: Mapping[str, Scalar | list[Scalar]], problems
                 cast(Any, member)(**{key: ready[-1]})
             except ValidationError as error:
                 problem = error.errors()[0]
-                told = EXPECTED.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+                told = EXPECTED.get(problem["type"], problem["msg"].replace("Input should be", "expected"))
                 problems.append(f"{path}: {told}, got {value!r}")
             except UsageError as error:
                 problems.append(f"{path}: {error}")
@@ -219,6 +235,8 @@ def _concerns(where: tuple[int | str, ...], raw: Mapping[str, Any]) -> bool:
 def _problem(error: dict[str, Any]) -> str:
     """One line for one of pydantic's errors: path, what was expected, what came, a suggestion."""
     words = [w for n, w in enumerate(error["loc"]) if not (n == 1 and error["loc"][0] in UNIONS)]
+    if words[:1] == ["objectives"] and len(words) > 3:
+        return f"{'.'.join(map(str, words[:3]))}: expected a finite value or a list of them, got {error['input']!r}"
     path = "".join(f"[{w}]" if isinstance(w, int) else f".{w}" for w in words).lstrip(".")
     if error["type"] == "extra_forbidden":
         owner = Study

@@ -128,6 +128,7 @@ class Manifest:
         snapshots: step -> the file of the weights.
         resume: where to continue, None once the run has ended.
         threads: how many torch had, on which the last bits of the weights depend; 0 before the run began.
+        events_bytes: how long the events log is at least, once the run has ended.
     """
 
     state: State = "planned"
@@ -136,6 +137,7 @@ class Manifest:
     snapshots: dict[int, Artifact] = field(default_factory=dict)
     resume: Resume | None = None
     threads: int = 0
+    events_bytes: int = 0
 
 
 class RunFolder:
@@ -151,6 +153,8 @@ class RunFolder:
         if not path.exists():
             return Manifest()
         content = get_json(path)
+        if content["run"]["id"] != self.run.id:
+            raise CorruptArtifact(f"{path} belongs to another run, {content['run']['id']}: were folders renamed?")
         resume = content["resume"]
         return Manifest(
             state=content["state"],
@@ -158,7 +162,8 @@ class RunFolder:
             reason=content["reason"],
             snapshots={int(k): Artifact(**v) for k, v in content["snapshots"].items()},
             resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
-            threads=content.get("threads", 0),
+            threads=content["threads"],
+            events_bytes=content["events_bytes"],
         )
 
     def save(self, manifest: Manifest) -> None:
@@ -206,6 +211,9 @@ class RunFolder:
                 get(self.path / artifact.file, artifact.sha256)
             except CorruptArtifact:
                 wrong.append(artifact.file)
+        length = manifest.resume.events_bytes if manifest.resume else manifest.events_bytes
+        if length and (not self.events_path.exists() or self.events_path.stat().st_size < length):
+            wrong.append(self.events_path.name)
         return wrong
 
     @property
@@ -222,7 +230,10 @@ class RunFolder:
                 try:
                     yield json.loads(line)
                 except ValueError:
-                    raise CorruptArtifact(f"{self.events_path} is damaged in line {number + 1}.") from None
+                    raise CorruptArtifact(
+                        f"{self.events_path} is damaged in line {number + 1}. Remove the folder of this run and give "
+                        "`vaescope train` again: it makes the run anew."
+                    ) from None
 
 
 class StudyFolder:
@@ -285,13 +296,16 @@ class StudyFolder:
         """Keep other processes from writing here meanwhile; the lock ends with the process, however it ends."""
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
-            with lock:
-                for left in self.path.rglob(".*.part"):
-                    left.unlink(missing_ok=True)
-                yield
+            lock.acquire()
         except Timeout:
             raise ResourceError(
                 f"{self.path}: another vaescope is working on this study. Wait for it, or stop it first."
             ) from None
-        except PermissionError as error:
+        except OSError as error:
             raise ResourceError(f"{self.path}: cannot be written: {error.strerror}.") from None
+        try:
+            for left in self.path.rglob(".*.part"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()

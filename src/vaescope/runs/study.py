@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -137,6 +138,11 @@ class Study(Part):
         if self.size > MAX_RUNS:
             raise ValueError(
                 f"objectives: this grid has {self.size:,} runs, more than the {MAX_RUNS:,} a study may have"
+            )
+        twice = Counter(run.id for run in self._grid())
+        if double := [run.setting for run in self._grid() if twice[run.id] > 1]:
+            raise ValueError(
+                f"this grid has the same run twice: {double[0]}; name each dataset, network and value once"
             )
         return self
 

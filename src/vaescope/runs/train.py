@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import torch
@@ -19,12 +20,13 @@ from vaescope.runs.crew import Shared, each, side_by_side
 from vaescope.runs.draw import draw
 from vaescope.runs.events import Events
 from vaescope.runs.inputs import dataset_of, keep_probe
-from vaescope.runs.machine import cores, use_all_cores
+from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.store import Manifest, Resume, RunFolder, StudyFolder
 from vaescope.runs.study import Run
 
 RESUME_SECONDS = 30.0
 SHOW_EVERY = 10
+_BUILDING = Lock()
 
 
 def train(folder: StudyFolder, progress: Progress | None = None) -> None:
@@ -55,10 +57,8 @@ def train(folder: StudyFolder, progress: Progress | None = None) -> None:
                 torch.set_num_threads(threads)
                 Training(runner, dataset_of(runner.run), threads).run(shared)
 
-            try:
+            with threads_kept():
                 each(one, todo, at_once, shared)
-            finally:
-                use_all_cores()
 
 
 def _manifest(runner: RunFolder, progress: Progress) -> Manifest:
@@ -118,7 +118,8 @@ class Training:
                 if step in run.snapshots:
                     self._keep_snapshot(step)
                 if step == run.steps:
-                    break
+                    self._end(replace(self.manifest, state="done", step=run.steps))
+                    return
                 if step in run.snapshots or time.monotonic() - self._saved_at > RESUME_SECONDS:
                     self._save(step, size)
                 try:
@@ -131,7 +132,6 @@ class Training:
                 self.optimiser.step()
                 if (step + 1) % SHOW_EVERY == 0:
                     progress.advance(SHOW_EVERY, f"{run.setting} seed {run.seed}: loss {loss:.1f}")
-        self._end(replace(self.manifest, state="done", step=run.steps))
 
     def _keep_snapshot(self, step: int) -> None:
         artifact = self.runner.save_tensors(f"snapshots/step-{step:09d}.safetensors", self.network.state_dict(), step)
@@ -161,7 +161,8 @@ class Training:
         return resume.step
 
     def _end(self, manifest: Manifest) -> None:
-        self.runner.save(replace(manifest, resume=None))
+        self.events.sync()
+        self.runner.save(replace(manifest, resume=None, events_bytes=self.events.size))
         self._sweep("")
 
     def _sweep(self, keep: str) -> None:
@@ -172,7 +173,8 @@ class Training:
 
 def build(run: Run, image_shape: tuple[int, ...]) -> Network:
     """The network of a run with its first weights, in channels_last."""
-    network = NETWORKS[run.network](image_shape, run.latents, **run.network_options)
+    with _BUILDING, torch.random.fork_rng(devices=[]):  # torch's layers first draw weights that are not used
+        network = NETWORKS[run.network](image_shape, run.latents, **run.network_options)
     initialise(network, draw("initialise", run.seed))
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

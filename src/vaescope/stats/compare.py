@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
 from vaescope.stats.grid import Column, Grid
 from vaescope.stats.measure import MEASURES, Form, Measure, Reason
+from vaescope.stats.origin import origin_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,26 +100,10 @@ class Comparison:
         workers: "Workers",
         progress: Progress,
     ) -> None:
-        from vaescope.runs.inputs import probe_of
-
-        self.folder, self.scores, self.prepared, self.workers, self.progress = (
-            folder,
-            scores,
-            prepared,
-            workers,
-            progress,
-        )
+        self.folder, self.scores, self.prepared = folder, scores, prepared
+        self.workers, self.progress = workers, progress
         self.grid = scores.grid
-        manifests = [folder.run(run.id).manifest() for run in folder.runs]
-        self.all_ended = all(m.state in ("done", "diverged") for m in manifests)
-        self.snapshots: list[dict[int, str]] = [
-            {step: a.sha256 for step, a in m.snapshots.items()} if m.state in ("done", "diverged") else {}
-            for m in manifests
-        ]
-        self.probes = [
-            probe_of(folder, run).sha256 if there else ""
-            for run, there in zip(folder.runs, self.snapshots, strict=True)
-        ]
+        self.origin = origin_of(folder, self.grid)
         groups: dict[tuple[type[Form], int], list[Measure[Any]]] = {}
         for name, n in measures_of(folder).items():
             measure = MEASURES[name]()
@@ -136,28 +120,21 @@ class Comparison:
                 self.progress.check()
                 self._block(group, i, j, measures)
                 self.progress.advance()
-        return self.all_ended
+        return self.origin.all_ended
 
     def _pending(self, group: Group) -> dict[tuple[int, int], list[Measure[Any]]]:
         found: dict[tuple[int, int], list[Measure[Any]]] = {}
         for i, j in self.grid.blocks():
             self.progress.check()
-            todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self._digest(m, group, i, j))]
+            todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self.origin.digest(m.name, i, j))]
             if todo:
                 found[i, j] = todo
         return found
 
-    def _digest(self, measure: Measure[Any], group: Group, i: int, j: int) -> int:
-        """Of everything a block comes from; never 0, which means not done."""
-        sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
-        pairs = self.folder.study.measures[measure.name].pairs
-        text = json.dumps([measure.name, group.form.name, group.form.version, group.n, pairs, sides])
-        return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
-
     def _file(self, group: Group, i: int, step: int, layer: str):
         """Where a form lies. The input is the same for all snapshots with one probe set."""
-        source = ["input"] if layer == "input" else [layer, step, self.snapshots[i][step]]
-        return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.probes[i], *source])
+        source = ["input"] if layer == "input" else [layer, step, self.origin.snapshots[i][step]]
+        return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.origin.probes[i], *source])
 
     def _prepare(self, pending: Mapping[Group, Mapping[tuple[int, int], Sequence[Measure[Any]]]]) -> None:
         runs = {
@@ -167,7 +144,7 @@ class Comparison:
         work: list[tuple[int, int, dict[str, list[Group]]]] = []
         claimed: set[Path] = set()
         for i in sorted(set().union(*runs.values())):
-            for step in sorted(self.snapshots[i]):
+            for step in sorted(self.origin.snapshots[i]):
                 lacking: dict[str, list[Group]] = {}
                 for layer, _ in self.grid.columns[i].layers:
                     self.progress.check()
@@ -179,13 +156,11 @@ class Comparison:
                 work.append((i, step, lacking))
         self.progress.stage("preparing", len(work))
         from vaescope.runs.crew import Shared, each, side_by_side
-        from vaescope.runs.machine import use_all_cores
+        from vaescope.runs.machine import threads_kept
 
         shared = Shared(self.progress)
-        try:
+        with threads_kept():
             each(lambda part: self._prepare_snapshot(*part, shared), work, side_by_side(len(work), AT_ONCE), shared)
-        finally:
-            use_all_cores()
 
     def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]], progress: Progress) -> None:
         """One pass over the layers on one core, so that the bits do not depend on how many there are."""
@@ -217,7 +192,7 @@ class Comparison:
                 blocks[m].reason[:] = np.where(blocks[m].reason == Reason.NOT_COMPUTED, Reason.NOT_COMPUTED, why)
             self._fill(group, rows, columns, blocks)
         for m, block in blocks.items():
-            self.scores.put(m.name, i, j, block, self._digest(m, group, i, j))
+            self.scores.put(m.name, i, j, block, self.origin.digest(m.name, i, j))
 
     def _empty(self, measure: Measure[Any], i: int, j: int) -> "Block":
         from vaescope.stats.scores import Block
@@ -230,7 +205,7 @@ class Comparison:
         """The form of every representation of a run, or why there is none."""
         return [
             self.prepared.read(self._file(group, i, step, layer), group.form)
-            if step in self.snapshots[i]
+            if step in self.origin.snapshots[i]
             else Reason.MISSING
             for step, layer in self.grid.columns[i].slots
         ]

@@ -10,7 +10,8 @@ from jaxtyping import Float32
 
 from vaescope.stats import convergence
 from vaescope.stats.compare import grid_of, kind_of, measures_of
-from vaescope.stats.measure import Reason
+from vaescope.stats.measure import MEASURES, Reason
+from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.selection import Part, masks, must_know, tidy, turned_pairs
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Results:
         Returns:
             measure, run_a, step_a, layer_a, run_b, step_b, layer_b, score, reason, n. Rows are turned so that side a
             is what `_a` selects. A pair without a score has NaN, and the reason why: "not_computed" (not wanted by the
-            study, or not compared yet), "missing" (no such snapshot), "zero_variance", "other_examples", ...
+            study, or not compared since a run changed), "missing" (no such snapshot), "zero_variance", "other_examples", ...
 
         Raises:
             UsageError: there is no such column, run, step, layer or measure.
@@ -129,8 +130,9 @@ class Results:
         same_as = {run: {x.name: x.same_as or x.name for x in found} for run, found in self._layers.items()}
         chosen = masks(self._grid, same_as, selection)
         parts: list[Part] = []
+        origin = origin_of(self.folder, self._grid)
         for number, name in enumerate(names):
-            read = self._reader(name)
+            read = self._reader(name, origin)
             for i, j in self._grid.blocks():
                 pairs = turned_pairs(i, j, chosen[i], chosen[j])
                 if any(mask.any() for _, mask in pairs):
@@ -161,7 +163,7 @@ class Results:
             for c, there in zip(self._grid.columns, snapshots, strict=True)
         ]
         start = np.cumsum([0, *(k.sum() for k in kept)])
-        read = self._reader(measure)
+        read = self._reader(measure, origin_of(self.folder, self._grid))
         matrix = np.full((start[-1], start[-1]), np.nan, np.float32)
         for i, j in self._grid.blocks():
             part = read(i, j).score[np.ix_(kept[i], kept[j])]
@@ -181,12 +183,15 @@ class Results:
     def curves(self) -> "pd.DataFrame":
         """Similarity of each layer to itself at the end of its run, as `vaescope.stats.convergence.curves` says.
 
-        Only runs that reached their last step, and snapshots that are there.
+        Only runs that reached their last step, and snapshots that are there. Measures for which larger is not more
+        similar are left out: the floor, 1 at the end and 0.9 as settled mean nothing for a distance.
         """
         import pandas as pd
 
         rows = []
-        names = list(self.study.measures)
+        names = [name for name in self.study.measures if MEASURES[name].larger_is_more_similar]
+        origin = origin_of(self.folder, self._grid)
+        readers = {name: self._reader(name, origin) for name in names}
         for i, run in enumerate(self.folder.runs):
             there = set(self.folder.run(run.id).manifest().snapshots)
             slots, end = self._grid.columns[i].slots, run.snapshots[-1]
@@ -195,7 +200,7 @@ class Results:
             parts = {layer.name: layer.part for layer in self._layers[run.id]}
             place = {slot: k for k, slot in enumerate(slots)}
             for name in names:
-                block = self._reader(name)(i, i)
+                block = readers[name](i, i)
                 if (block.reason == Reason.NOT_COMPUTED).all():
                     continue
                 rows += [
@@ -241,19 +246,20 @@ class Results:
     def _events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         return ((run.id, event) for run in self.folder.runs for event in self.folder.run(run.id).events())
 
-    def _reader(self, measure: str) -> "Callable[[int, int], Block]":
-        """Gives the block of runs i <= j; one without scores where nothing was compared yet."""
+    def _reader(self, measure: str, origin: Origin) -> "Callable[[int, int], Block]":
+        """Gives the block of runs i <= j; one without scores where they are not there, or of what has changed since."""
         from vaescope.stats.scores import Block, Scores
 
         scores = Scores(self.path / "similarity.zarr", self._grid)
-        if scores.has(measure, measures_of(self.folder)[measure]):
-            return lambda i, j: scores.get(measure, i, j)
+        begun = scores.has(measure, measures_of(self.folder)[measure])
 
-        def nothing(i: int, j: int) -> Block:
+        def read(i: int, j: int) -> Block:
+            if begun and scores.digest(measure, i, j) == origin.digest(measure, i, j):
+                return scores.get(measure, i, j)
             shape = len(self._grid.columns[i].slots), len(self._grid.columns[j].slots)
             return Block(np.full(shape, np.nan, np.float32), np.full(shape, Reason.NOT_COMPUTED, np.uint8))
 
-        return nothing
+        return read
 
 
 def open(path: str | Path) -> Results:

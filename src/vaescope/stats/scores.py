@@ -115,21 +115,34 @@ class Scores:
         """The block of runs i <= j.
 
         Raises:
-            CorruptArtifact: its bytes are not those that were written.
+            CorruptArtifact: its bytes are not those that were written, or it is done and they are gone.
         """
+        for name in ("score", "reason"):  # zarr itself takes a missing chunk for one that holds the fill value
+            file = self._file(measure, name, i, j)
+            if not file.exists() and self.digest(measure, i, j):
+                raise CorruptArtifact(f"{file} is damaged: it is gone. {AGAIN}")
         shape = len(self.grid.columns[i].slots), len(self.grid.columns[j].slots)
         score, reason = (self._read(measure, name, i, j)[: shape[0], : shape[1]] for name in ("score", "reason"))
         return Block(score, reason)
 
     def put(self, measure: str, i: int, j: int, block: Block, digest: int) -> None:
-        """Store a block; its digest comes last, after the rest is on the disk."""
+        """Store a block; its digest comes last, after the rest is on the disk.
+
+        The digest of what was stored before goes first: should this be cut short, nothing vouches for a mixture.
+        """
         with self._writing():
+            if self._file(measure, "done", i, j).exists():
+                self._put_digest(measure, i, j, 0)
             for name, fill, values in (("score", np.nan, block.score), ("reason", Reason.NOT_COMPUTED, block.reason)):
                 whole = np.full((self.grid.width, self.grid.width), fill, values.dtype)
                 whole[: values.shape[0], : values.shape[1]] = values
                 self._array(measure, name, "r+").set_block_selection((i, j), whole)
                 _sync(self._file(measure, name, i, j))
-            self._array(measure, "done", "r+").set_block_selection((i, j), np.array([[digest]], np.uint64))
+            self._put_digest(measure, i, j, digest)
+
+    def _put_digest(self, measure: str, i: int, j: int, digest: int) -> None:
+        self._array(measure, "done", "r+").set_block_selection((i, j), np.array([[digest]], np.uint64))
+        _sync(self._file(measure, "done", i, j))
 
     def _read(self, measure: str, name: str, i: int, j: int) -> np.ndarray:
         array = self._array(measure, name)
@@ -144,7 +157,9 @@ class Scores:
         try:
             key = measure, name, mode
             if key not in self._open:
-                self._open[key] = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode=mode))
+                array = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode=mode))
+                # Chunks of nothing but the fill value are kept too, so that a missing one is known to be lost.
+                self._open[key] = array.with_config({"write_empty_chunks": True})
             return self._open[key]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptArtifact(f"{self.path / measure / name} is damaged: {error} {AGAIN}") from None
@@ -240,8 +255,9 @@ def _coded(codes: np.ndarray, names: list[str]) -> "pa.DictionaryArray":
 
 
 def _sync(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    except FileNotFoundError:  # zarr keeps no chunk that holds nothing but the fill value
-        pass
+    for there in (path, path.parent):
+        handle = os.open(there, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -25,7 +25,7 @@ def similarity(x: object, y: object, measure: str = "cka") -> float:
     Raises:
         RepresentationError: the score is not defined, see its `reason`: "shape_mismatch" (different n), "too_few"
             examples, "non_finite" values, "zero_variance" (constant), "unsupported_type" (complex, objects, sparse).
-        UsageError: there is no such measure.
+        UsageError: `measure` is not the name of one.
 
     >>> x = np.random.default_rng(0).normal(size=(100, 5))
     >>> round(similarity(x, 3 * x[:, ::-1] + 1), 6)
@@ -104,6 +104,8 @@ def _from_numpy(x: object, name: str) -> np.ndarray:
             "masks to rows left out.",
             "unsupported_type",
         )
-    if values.dtype in (np.float32, np.float64):
-        return values.astype(values.dtype.newbyteorder("="), copy=False)
-    return values.astype(np.float32 if values.dtype.name in _EXACT_IN_FLOAT32 else np.float64)
+    native = values.dtype.newbyteorder("=")
+    if native not in (np.float32, np.float64):
+        native = np.dtype(np.float32 if native.name in _EXACT_IN_FLOAT32 else np.float64)
+    with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, and is refused as that
+        return values.astype(native, copy=False)

@@ -1,20 +1,31 @@
 """How everything on the page was computed, in titled paragraphs. Pure."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 from textwrap import dedent
 
 from vaescope.runs.study import Study
+from vaescope.stats.measure import MEASURES
 from vaescope.views.matrix import Packed
 from vaescope.views.tiles import spread
 
 Paragraphs = list[tuple[str, list[str]]]
+LONGEST_TITLE = 40
 
 
 def titles(measures: Sequence[str]) -> dict[str, str]:
-    """Measure -> what its axis is called."""
-    known = {"cka": "CKA (debiased)", "cka_biased": "CKA (biased)", "procrustes": "Procrustes similarity"}
-    return {name: known.get(name, name) for name in measures}
+    """Measure -> what its axis is called: how its description begins, or its name where that says too little."""
+    found = {name: _opening(MEASURES[name].__doc__ if name in MEASURES else None) or name for name in measures}
+    shared = {title for title, times in Counter(found.values()).items() if times > 1}
+    return {name: f"{title} ({name})" if title in shared else title for name, title in found.items()}
+
+
+def _opening(doc: str | None) -> str:
+    """The words before the first punctuation, if they are few enough for an axis."""
+    words = " ".join(re.split(r"[,:;.(]|\n\n", cleandoc(doc or ""), maxsplit=1)[0].split())
+    return words if len(words) <= LONGEST_TITLE else ""
 
 
 def paragraphs(study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | None], versions: str) -> Paragraphs:
@@ -38,6 +49,8 @@ def paragraphs(study: Study, scores: Mapping[str, Packed], docs: Mapping[str, st
 
 LIMITS = [
     "Settling steps are interpolated in log(step + 1) between two snapshots: they are no finer than the schedule.",
+    "A layer settles where it first reaches 0.9, even if it falls below again; how many do stands under the tables of "
+    "settling steps.",
     "Each curve ends at 1 by construction, so every layer settles, however little it learned.",
     "A high score at step 0 says that random weights already keep what the measure looks at. Read the lead with the "
     "floor taken off.",
@@ -54,6 +67,7 @@ def _training(study: Study) -> list[str]:
         f"{study.steps:,} steps of {study.batch_size} examples, {study.latents} latents, {study.optimiser.name} "
         f"({optimiser}); seeds {seeds}.",
         f"Snapshots {some}at steps {', '.join(f'{s:,}' for s in steps)}.",
+        "Runs of one seed share initial weights, batches and noise, whatever their objective.",
     ]
 
 

@@ -112,9 +112,11 @@ def data(
 
 def cards(frames: Frames, scores: Mapping[str, Packed], measure: str) -> list[summary.Card]:
     """The headline figures."""
-    raw, corrected = (summary.lead(frames.lead, measure, c) for c in ("raw", "corrected"))
-    floor = summary.floors(frames.settling, measure)
-    made = [_lead_card("floor-corrected", corrected), _lead_card("raw", raw)]
+    raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
+    start = summary.floors(frames.settling, measure)
+    floor = start.floor
+    without = "no run gives an answer" if start.known else "no snapshot at step 0, so no floor"
+    made = [_lead_card("floor-corrected", corrected, without), _lead_card("raw", raw, "no run gives an answer")]
     if "encoder" in floor and "decoder" in floor:
         value = f"{floor['encoder']:.2f} | {floor['decoder']:.2f}"
         made.append(
@@ -158,7 +160,8 @@ def settling_rows(frames: Frames) -> list[tuple[str, list[dict[str, str]]]]:
     for measure, ours in settling.groupby("measure", sort=False):
         rows = [
             {"layer": str(layer), "part": str(part), "floor": number(group["floor"].mean(), 3)}
-            | {column: _spread(group[column]) for column in ("raw", "corrected")}
+            | {"raw": _spread(group["raw"])}
+            | {"corrected": _spread(group["corrected"]) if group["floor"].notna().any() else "–"}
             for (layer, part), group in ours.groupby(["layer", "part"], sort=False)
         ]
         made.append((names[str(measure)], rows))
@@ -179,6 +182,8 @@ def over_seeds_rows(frames: Frames, measure: str) -> list[dict[str, str]]:
 
 def never(frames: Frames, measure: str) -> str:
     """How many layers have no settling step."""
+    if not summary.floors(frames.settling, measure).known:
+        return summary.NO_START
     at = frames.settling[(frames.settling["measure"] == measure) & frames.settling["part"].isin(tables.PARTS)]
     count = int(at["corrected"].isna().sum())
     return (
@@ -186,6 +191,12 @@ def never(frames: Frames, measure: str) -> str:
         if count
         else ""
     )
+
+
+def relapses(frames: Frames) -> list[str]:
+    """How many curves fall below the line again, by measure and reading."""
+    curves = frames.curves[frames.curves["part"].isin(tables.PARTS)]
+    return summary.relapses(curves, method.titles([str(m) for m in curves["measure"].unique()]))
 
 
 def number(value: object, digits: int) -> str:
@@ -210,11 +221,11 @@ def _layers_of(frames: Frames, part: str) -> list[str]:
     return [layer for layer in tables.layer_order(frames.layers) if layer in mine]
 
 
-def _lead_card(kind: str, lead: summary.Lead) -> summary.Card:
+def _lead_card(kind: str, lead: summary.Lead, without: str) -> summary.Card:
     if not lead.runs:
-        return summary.Card(f"Lead of the encoder, {kind}", "–", "no run gives an answer")
+        return summary.Card(f"Lead of the encoder, {kind}", "–", without)
     spread = f"{summary.times(lead.low)} to {summary.times(lead.high)}"
-    note = f"as many steps for the decoder; {summary.counted(lead.runs, 'run')}, {spread}"
+    note = f"as many steps for the decoder; {lead.counted}, {spread}"
     return summary.Card(f"Lead of the encoder, {kind}", summary.times(lead.mean), note)
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,7 +15,7 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vaescope.errors import CorruptArtifact
+from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.progress import Progress
 from vaescope.runs.extract import Pictures
 from vaescope.runs.extract import pictures as pictures_of
@@ -69,8 +71,11 @@ def report(
         `out`.
 
     Raises:
-        ResourceError: the file cannot be written.
+        UsageError: `out` is a folder.
+        ResourceError: the file cannot be written; told before any work where that can be known.
     """
+    out = Path(out)
+    _must_be_writable(out)
     curves = results.curves
     settling = convergence.settling(curves)
     lead = convergence.lead(settling)
@@ -80,9 +85,51 @@ def report(
     packed = {name: pack(*results.scores(name)) for name in results.study.measures}
     steps = page.snapshot_steps(frames, packed)
     scores = {name: found for name, found in packed.items() if found.computed}
-    shown, walk, left_out = _pictures(results, steps, progress or Progress(), pictures)
-    put(Path(out), _html(results, frames, steps, scores, shown, walk, left_out).encode("utf-8", "replace"))
-    return Path(out)
+    made = _pictures(results, steps, progress or Progress(), pictures)
+    put(out, _html(results, frames, steps, scores, made).encode("utf-8", "replace"))
+    return out
+
+
+def _must_be_writable(out: Path) -> None:
+    """Raise now what would otherwise be noticed only after all pictures were made."""
+    folder = out.parent
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder: expected a file to write. Give a file in it: {out / 'report.html'}.")
+    if not folder.is_dir():
+        wrong = "is not a folder" if folder.exists() else "does not exist"
+        raise ResourceError(f"{out} cannot be written: {folder} {wrong}. Make that folder, or choose another file.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ResourceError(
+            f"{out} cannot be written: no permission to write in {folder}. Change that, or choose another file."
+        )
+
+
+@dataclass
+class _Made:
+    """The pictures of the page.
+
+    Attributes:
+        shown: run -> step -> its two pictures as data URIs.
+        walk: how far traversals go, in words.
+        left_out: how many snapshots have none because the page must stay small.
+        failed: how many have none because they could not be made.
+        reason: why the first of these could not.
+    """
+
+    shown: dict[str, dict[int, dict[str, str]]] = field(default_factory=dict)
+    walk: str = ""
+    left_out: int = 0
+    failed: int = 0
+    reason: str = ""
+
+    @property
+    def caveats(self) -> list[str]:
+        """What the reader must know of pictures that could not be made."""
+        if not self.failed:
+            return []
+        verb = "has" if self.failed == 1 else "have"
+        why = f": {self.reason}" if self.failed == 1 else f"; the first of them because {self.reason}"
+        return [f"{summary.counted(self.failed, 'snapshot')} {verb} no pictures{why}"]
 
 
 def _pictures(
@@ -90,8 +137,7 @@ def _pictures(
     steps: Mapping[str, list[int]],
     progress: Progress,
     pictures: Callable[[StudyFolder, Run, int], Pictures],
-) -> tuple[dict[str, dict[int, dict[str, str]]], str, int]:
-    """Run -> step -> its two pictures as data URIs; how far traversals go; how many snapshots were left out."""
+) -> _Made:
     runs = {run.id: run for run in results.folder.runs}
     each = max(2, MOST_PICTURES // max(len(steps), 1))
     chosen = {run: spread(found, each) for run, found in steps.items()}
@@ -99,25 +145,25 @@ def _pictures(
     total = sum(len(found) for found in chosen.values())
     each_bytes = max(LEAST_PICTURE, PICTURE_BUDGET // max(total, 1))
     progress.stage("pictures", total)
-    made: dict[str, dict[int, dict[str, str]]] = {}
-    walk = ""
+    made = _Made(left_out=sum(len(found) for found in steps.values()) - total)
     for run, found in chosen.items():
         for step in found:
             progress.check()
             try:
                 seen = pictures(results.folder, runs[run], step)
             except CorruptArtifact as error:
-                progress.say(f"no pictures of {run} at step {step}: {error}")
+                made.failed += 1
+                made.reason = made.reason or str(error).replace(f"{results.folder.path}{os.sep}", "")
                 continue
             pairs = data_uri(grid([seen.originals, seen.reconstructions]), each_bytes // 3)
-            made.setdefault(run, {})[step] = {
+            made.shown.setdefault(run, {})[step] = {
                 "pairs": pairs,
                 "walk": data_uri(grid(list(seen.traversals)), each_bytes * 2 // 3),
             }
             low, high = (f"{value:g}".replace("-", "−") for value in (seen.values[0], seen.values[-1]))
-            walk = f" from {low} to {high} prior standard deviations"
+            made.walk = f" from {low} to {high} prior standard deviations"
             progress.advance()
-    return made, walk, sum(len(found) for found in steps.values()) - sum(len(found) for found in made.values())
+    return made
 
 
 def _html(
@@ -125,9 +171,7 @@ def _html(
     frames: page.Frames,
     steps: Mapping[str, list[int]],
     scores: Mapping[str, Packed],
-    shown: Mapping[str, Mapping[int, Mapping[str, str]]],
-    walk: str,
-    left_out: int,
+    made: _Made,
 ) -> str:
     environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
@@ -138,7 +182,7 @@ def _html(
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=page.vega_lite())
     measure = next(iter(results.study.measures))
     labels = tables.run_labels(frames.runs)
-    raw, corrected = (summary.lead(frames.lead, measure, c) for c in ("raw", "corrected"))
+    raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
     title = method.titles([measure])[measure]
     return environment.get_template("report.html").render(
         # Our own files and the bundle are markup; everything else is escaped.
@@ -151,7 +195,7 @@ def _html(
         main=title,
         setting=summary.setting(frames.runs, results.study.steps),
         lede=summary.headline(raw, corrected),
-        caveats=summary.caveats(frames.runs, labels),
+        caveats=[*summary.caveats(frames.runs, labels), *made.caveats],
         finding=summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
         cards=page.cards(frames, scores, measure),
         never=page.never(frames, measure),
@@ -159,20 +203,24 @@ def _html(
         more_runs=f"{len(frames.runs) - page.MOST_ROWS:,} more runs are in the study's folder."
         if len(frames.runs) > page.MOST_ROWS
         else "",
+        relapses=page.relapses(frames),
         settling=page.settling_rows(frames),
         has_scores=bool(scores),
         has_curves=len(frames.curves) > 0,
         has_losses=len(tables.losses_table(frames.losses)) > 0,
-        has_pictures=bool(shown),
+        has_pictures=bool(made.shown),
         last_pictures=[
             {"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]}
-            for run, found in shown.items()
+            for run, found in made.shown.items()
         ],
-        picture_note=_without_pictures(left_out),
-        walk_range=walk,
+        no_pictures="No pictures could be made: the top of the page says why."
+        if made.failed
+        else "No pictures yet: they need at least one snapshot.",
+        picture_note=_without_pictures(made.left_out),
+        walk_range=made.walk,
         over_seeds=page.over_seeds_rows(frames, measure),
         method=method.paragraphs(results.study, scores, _docs(results.study), _versions()),
-        data=page.data(frames, results.study, steps, scores, shown),
+        data=page.data(frames, results.study, steps, scores, made.shown),
     )
 
 
@@ -180,7 +228,7 @@ def _without_pictures(count: int) -> str:
     if not count:
         return ""
     verb = "has" if count == 1 else "have"
-    return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small, or damaged."
+    return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small."
 
 
 def _docs(study: Study) -> dict[str, str | None]:

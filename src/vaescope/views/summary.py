@@ -4,10 +4,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-ENOUGH = 6  # runs that agree by chance with probability 2 / 2**6 < 0.05; with 5 it is above
+from vaescope.views.leads import Lead, Start, counted, fallen, floors, lead, times
+
+__all__ = ["Card", "Lead", "Start", "caveats", "counted", "finding", "floors", "headline", "last_losses", "lead"]
+__all__ += ["relapses", "setting", "times"]
+
+NO_START = "There is no snapshot at step 0, so no floor and no corrected reading."
 
 
 @dataclass(frozen=True)
@@ -17,67 +21,6 @@ class Card:
     label: str
     value: str
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Lead:
-    """How many times later, in training steps, decoder layers settle than encoder layers; over the runs of a measure.
-
-    Attributes:
-        mean, low, high: factors (geometric mean and range); above 1 the encoder is first, NaN without runs.
-        runs: how many runs have an answer.
-        encoder_first: in how many of them the encoder is first.
-    """
-
-    mean: float
-    low: float
-    high: float
-    runs: int
-    encoder_first: int
-
-    @property
-    def few(self) -> bool:
-        """Whether there are so few runs that even if all agree a sign test at 5 % could not tell them from chance."""
-        return self.runs < ENOUGH
-
-    @property
-    def unclear(self) -> bool:
-        """Whether runs fall on both sides, so that nothing can be said of which comes first."""
-        return self.runs > 1 and self.low < 1 < self.high
-
-
-def lead(frame: pd.DataFrame, measure: str, column: str) -> Lead:
-    """The lead of the encoder over the runs.
-
-    Args:
-        frame: `Results.lead`: raw and corrected are differences of mean log2 steps, decoder minus encoder.
-        measure: which measure.
-        column: "raw" or "corrected".
-    """
-    values = frame.loc[frame["measure"] == measure, column].to_numpy(float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return Lead(math.nan, math.nan, math.nan, 0, 0)
-    mean, low, high = (float(2.0**v) for v in (values.mean(), values.min(), values.max()))
-    return Lead(mean, low, high, len(values), int((values > 0).sum()))
-
-
-def floors(settling: pd.DataFrame, measure: str) -> dict[str, float]:
-    """Mean similarity at step 0 to the final snapshot, by part: what a random network already scores."""
-    at = settling[settling["measure"] == measure]
-    return {str(part): float(value) for part, value in at.groupby("part")["floor"].mean().items()}
-
-
-def times(factor: float) -> str:
-    """A factor for people: 3.2×, 48×; "–" where there is none."""
-    if not math.isfinite(factor):
-        return "–"
-    return f"{factor:.2g}×" if factor < 10 else f"{factor:,.0f}×"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 run`, `4 runs`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def setting(runs: pd.DataFrame, steps: int) -> str:
@@ -90,32 +33,43 @@ def setting(runs: pd.DataFrame, steps: int) -> str:
 
 
 def headline(raw: Lead, corrected: Lead) -> str:
-    """The finding in one sentence, floor-corrected where there is such a reading."""
+    """The finding in one sentence, floor-corrected where there is such a reading; and whether it can be sure."""
     best, how = (corrected, "floor-corrected") if corrected.runs else (raw, "raw, with the floor left in")
-    if not best.runs:
+    verdict = best.verdict
+    if verdict == "none":
         return "There is no finding yet."
-    besides = f"; raw, {times(raw.mean)}" if corrected.runs and raw.runs else ""
-    if best.unclear:
-        return (
-            f"Neither encoder nor decoder clearly settles first: decoder layers take {times(best.mean)} as many steps "
-            f"({how}; {times(best.low)} to {times(best.high)} over {counted(best.runs, 'run')}{besides})."
+    besides = corrected.runs and raw.runs
+    if verdict in ("unclear", "together"):
+        spread = f"; {times(best.low)} to {times(best.high)} over {best.counted}" if best.runs > 1 else ""
+        first = (
+            "Encoder and decoder settle together"
+            if verdict == "together"
+            else "Neither encoder nor decoder clearly settles first"
         )
-    first, later = ("encoder", "decoder") if best.mean >= 1 else ("decoder", "encoder")
-    factor = max(best.mean, 1 / best.mean)
-    besides = besides and f"; raw, {later} layers take {times(raw.mean if best.mean >= 1 else 1 / raw.mean)}"
-    few = "One run is too few" if best.runs == 1 else f"{best.runs} runs, all on one side, are still too few"
-    few = f" {few} to be sure." if best.few else ""
-    return f"The {first} settles first: {later} layers take {times(factor)} as many steps ({how}{besides}).{few}"
+        told = (
+            f"{first}: decoder layers take {times(best.mean)} as many steps "
+            f"({how}{spread}{f'; raw, {times(raw.mean)}' if besides else ''})."
+        )
+        return told + (_too_few(best, "") if verdict == "together" else "")
+    later = "decoder" if verdict == "encoder" else "encoder"
+    factor, other = (best.mean, raw.mean) if verdict == "encoder" else (1 / best.mean, 1 / raw.mean)
+    compared = f"; raw, {later} layers take {times(other)}" if besides else ""
+    told = f"The {verdict} settles first: {later} layers take {times(factor)} as many steps ({how}{compared})."
+    return told + _too_few(best, ", all on one side,")
 
 
-def finding(raw: Lead, corrected: Lead, floor: Mapping[str, float], measure: str) -> list[str]:
+def finding(raw: Lead, corrected: Lead, start: Start, measure: str) -> list[str]:
     """The finding in sentences: corrected, raw, floors, and whether raw and corrected agree."""
+    missing = [] if start.known else [NO_START]
     if not raw.runs and not corrected.runs:
         return [
             "No finding yet: it takes at least one finished run with its similarities computed, "
-            "in which layers of both encoder and decoder reach 0.9."
+            "in which layers of both encoder and decoder reach 0.9.",
+            *missing,
         ]
-    told = [_lead_sentence(corrected, f"By {measure} and floor-corrected,"), _lead_sentence(raw, "Raw,")]
+    told = missing or [_lead_sentence(corrected, f"Floor-corrected ({measure}),")]
+    told = [*told, _lead_sentence(raw, "Raw," if start.known else f"Raw ({measure}),", start)]
+    floor = start.floor
     if "encoder" in floor and "decoder" in floor:
         told.append(
             f"At step 0, before any training, a layer's similarity to its own trained state is already "
@@ -124,6 +78,26 @@ def finding(raw: Lead, corrected: Lead, floor: Mapping[str, float], measure: str
         )
     if raw.runs and corrected.runs:
         told.append(_agreement(raw, corrected))
+    return told
+
+
+def relapses(curves: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+    """For each measure and reading, how many curves fall below 0.9 after they first reached it.
+
+    Args:
+        curves: `Results.curves`, of the parts that count.
+        titles: measure -> what the page calls it.
+    """
+    told = []
+    for measure, title in titles.items():
+        for column, reading in (("score", "raw"), ("corrected", "floor-corrected")):
+            again, reached = fallen(curves, measure, column)
+            verb = "falls" if again == 1 else "fall"
+            if reached:
+                told.append(
+                    f"{title}, {reading}: {again:,} of {counted(reached, 'curve')} {verb} below 0.9 again later"
+                    + ("; the first crossing is counted." if again else ".")
+                )
     return told
 
 
@@ -146,42 +120,71 @@ def last_losses(losses: pd.DataFrame) -> pd.DataFrame:
     return losses.sort_values("step", kind="stable").groupby("run", sort=False).last()
 
 
-def _lead_sentence(found: Lead, how: str) -> str:
-    if not found.runs:
-        return f"{how} no run gives an answer: layers never reach 0.9, or are there from the start."
-    flip = found.mean < 1
-    first, later = ("decoder", "encoder") if flip else ("encoder", "decoder")
-    mean, low, high = (1 / found.mean, 1 / found.high, 1 / found.low) if flip else (found.mean, found.low, found.high)
-    agree = found.runs - found.encoder_first if flip else found.encoder_first
-    spread = f", geometric mean; {times(low)} to {times(high)}" if found.runs > 1 else ""
+def _too_few(found: Lead, agreeing: str) -> str:
+    if not found.few:
+        return ""
     return (
-        f"{how} {later} layers take {times(mean)} as many steps as {first} layers to reach 0.9 of their final "
-        f"similarity ({counted(found.runs, 'run')}{spread}). The {first} is first in {agree}\u00a0of\u00a0{found.runs}."
+        " One run is too few to be sure." if found.runs == 1 else f" {found.counted}{agreeing} are too few to be sure."
     )
 
 
+def _lead_sentence(found: Lead, how: str, start: Start | None = None) -> str:
+    """One reading; the raw one, which is given `start`, hangs on where steps are counted from, and says so."""
+    if not found.runs:
+        return f"{how} no run gives an answer: layers never reach 0.9, or are there from the start."
+    flip = found.mean < 1 and found.verdict != "together"
+    first, later = ("decoder", "encoder") if flip else ("encoder", "decoder")
+    mean, low, high = (1 / found.mean, 1 / found.high, 1 / found.low) if flip else (found.mean, found.low, found.high)
+    spread = f", geometric mean; {times(low)} to {times(high)}" if found.runs > 1 else ""
+    origin = " (counted from 1)" if start else ""
+    there, of = start.there.get(first, (0, 0)) if start else (0, 0)
+    begun = f"; {there} of {of} {first} layers, over the runs, are there at step 0" if of else ""
+    told = (
+        f"{how} {later} layers take {times(mean)} as many steps{origin} as {first} layers to reach 0.9 of their final "
+        f"similarity ({found.counted}{spread}){begun}."
+    )
+    if found.verdict == "together":
+        return f"{told} That is together."
+    agree = found.runs - found.encoder_first if flip else found.encoder_first
+    return f"{told} The {first} is first in {agree}\u00a0of\u00a0{found.runs}."
+
+
 def _agreement(raw: Lead, corrected: Lead) -> str:
-    a, b = math.log2(raw.mean), math.log2(corrected.mean)
-    if corrected.unclear and not raw.unclear:
-        first = "encoder" if a > 0 else "decoder"
-        return (
-            f"The two readings disagree: raw, the {first} leads by {times(2 ** abs(a))}; with the floor taken off the "
-            f"runs fall on both sides ({times(corrected.low)} to {times(corrected.high)}). The raw lead is then mostly "
-            "what random layers already share with trained ones, and no evidence of earlier learning."
-        )
-    if a * b < 0:
+    a, b = raw.verdict, corrected.verdict
+    if a == b == "together":
+        return "Raw and floor-corrected readings agree: encoder and decoder settle together."
+    if a == b == "unclear":
+        return "In both readings the runs fall on both sides."
+    if {a, b} == {"encoder", "decoder"}:
         return (
             "Raw and floor-corrected readings disagree on which comes first. The raw lead is then no evidence of "
             "earlier learning: it says which part a random network already resembles."
         )
-    if abs(a - b) >= 1:
-        more = "shrinks" if abs(b) < abs(a) else "grows"
+    if a != b:
+        told = f"The two readings disagree: raw, {_in_short(raw)}; with the floor taken off, {_in_short(corrected)}."
+        if a not in ("encoder", "decoder"):
+            return told
         return (
-            f"The two readings agree on the order but not on its size: the lead {more} from {times(2 ** abs(a))} to "
-            f"{times(2 ** abs(b))} when the floor is taken off. The rest "
+            f"{told} The raw lead is then mostly what random layers already share with trained ones, and no evidence "
+            "of earlier learning."
+        )
+    before, after = abs(math.log2(raw.mean)), abs(math.log2(corrected.mean))
+    if abs(before - after) >= 1:
+        more = "shrinks" if after < before else "grows"
+        return (
+            f"The two readings agree on the order but not on its size: the lead {more} from {times(2**before)} to "
+            f"{times(2**after)} when the floor is taken off. The rest "
             "is what random layers already share with trained ones."
         )
     return "Raw and floor-corrected readings agree on the order and, within a factor of two, on its size."
+
+
+def _in_short(found: Lead) -> str:
+    if found.verdict == "unclear":
+        return f"the runs fall on both sides ({times(found.low)} to {times(found.high)})"
+    if found.verdict == "together":
+        return f"both settle together ({times(found.mean)})"
+    return f"the {found.verdict} leads by {times(2 ** abs(math.log2(found.mean)))}"
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -183,7 +183,7 @@ function curves() {
   const body = tables.settling.filter((r) => r.measure === measure && r.run === run.id).map((r) => {
     const line = element("tr");
     line.append(element("th", r.layer, { scope: "row", class: "text" }), element("td", r.part, { class: "word" }), element("td", r.floor === null ? "–" : r.floor.toFixed(3)));
-    line.append(element("td", step(r.raw)), element("td", step(r.corrected)));
+    line.append(element("td", step(r.raw)), element("td", r.floor === null ? "–" : step(r.corrected)));
     return line;
   });
   $("curve-rows").replaceChildren(...body);
@@ -192,7 +192,8 @@ function curves() {
     layer, ...mine.filter((r) => r.layer === layer).map((r) => shown(corrected ? r.corrected : r.score)),
   ]);
   numbers("curve-table", `${run.label}, ${corrected ? "floor-corrected" : "raw"}, by step`, ["layer", ...steps.map(count)], lines);
-  $("curve-status").textContent = mine.length ? "" : `No curves of ${run.label}: it has no final snapshot (${run.state}), or ${measure} was not computed for it.`;
+  const without = corrected && mine.every((r) => r.floor === null);
+  $("curve-status").textContent = mine.length ? without ? "There is no snapshot at step 0, so no floor and no corrected reading." : "" : `No curves of ${run.label}: it has no final snapshot (${run.state}), or ${measure} was not computed for it.`;
   return Promise.all(["encoder", "latent", "decoder"].map((part) => {
     const data = mine.filter((r) => r.part === part).map((r) => ({ ...r, value: corrected ? r.corrected : r.score }));
     return feed(`curves-${part}`, page.specs.curves[part], "curves", data.filter((r) => r.value !== null));

@@ -1,0 +1,64 @@
+"""What scores come from, as a digest that a block of them is recognised by: the same for storing and for reading."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from vaescope.stats.grid import Grid
+from vaescope.stats.measure import MEASURES
+
+if TYPE_CHECKING:
+    from vaescope.runs.store import StudyFolder
+
+# The store is imported where it is used: finding the measures imports every file of this folder.
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the blocks of a study come from.
+
+    Attributes:
+        folder: of the study.
+        grid: its representations.
+        snapshots: of each run, step -> SHA-256; none of a run that has not ended, since it will have others.
+        probes: of each run, the SHA-256 of its probe set, "" where it has no snapshots.
+        all_ended: whether every run of the study has.
+    """
+
+    folder: "StudyFolder"
+    grid: Grid
+    snapshots: tuple[Mapping[int, str], ...]
+    probes: tuple[str, ...]
+    all_ended: bool
+
+    def digest(self, measure: str, i: int, j: int) -> int:
+        """Of everything the block of runs i and j comes from; never 0, which means not done."""
+        form, choice = MEASURES[measure].form, self.folder.study.measures[measure]
+        sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
+        n = choice.n or self.folder.study.probe.n
+        text = json.dumps([measure, form.name, form.version, n, choice.pairs, sides])
+        return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
+
+
+def origin_of(folder: "StudyFolder", grid: Grid) -> Origin:
+    """What the blocks of a study come from, as its manifests say it now.
+
+    Raises:
+        CorruptArtifact: a manifest or `probe.json` is damaged.
+    """
+    from vaescope.runs.inputs import probe_of
+
+    manifests = [folder.run(run.id).manifest() for run in folder.runs]
+    ended = [m.state in ("done", "diverged") for m in manifests]
+    snapshots = tuple(
+        {step: a.sha256 for step, a in m.snapshots.items()} if end else {}
+        for m, end in zip(manifests, ended, strict=True)
+    )
+    known: dict[str, str] = {}
+    for column, run, there in zip(grid.columns, folder.runs, snapshots, strict=True):
+        if there and column.examples not in known:
+            known[column.examples] = probe_of(folder, run).sha256
+    probes = tuple(known[c.examples] if there else "" for c, there in zip(grid.columns, snapshots, strict=True))
+    return Origin(folder, grid, snapshots, probes, all(ended))
