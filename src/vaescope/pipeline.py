@@ -95,7 +95,7 @@ def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
 def in_words(results: Results) -> str:
     """What a study found, by its first measure, as the report says it."""
     measure = next(iter(results.study.measures))
-    raw, corrected = (summary.lead(results.lead, measure, reading) for reading in ("raw", "corrected"))
+    raw, corrected = (summary.lead(results.lead, measure, reading, results.runs) for reading in ("raw", "corrected"))
     runs = results.runs
     floors = summary.floors(results.settling, measure)
     lines = [

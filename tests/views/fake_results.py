@@ -90,18 +90,20 @@ class FakeResults:
         diverged: position of a run that stops at its fourth snapshot with NaN.
         without: measures of the study that were not computed at all.
         snapshots: how many snapshots each run has so far (None: all planned).
+        first: no snapshot is kept before this step.
     """
 
     study: Study = field(default_factory=study)
     diverged: int | None = None
     without: tuple[str, ...] = ()
     snapshots: int | None = None
+    first: int = 0
 
     def __post_init__(self) -> None:
         self.path = Path("fake")
         self.folder = FakeFolder(self.study.runs())
         self.made = {
-            run.id: run.snapshots[: 4 if i == self.diverged else self.snapshots]
+            run.id: tuple(s for s in run.snapshots if s >= self.first)[: 4 if i == self.diverged else self.snapshots]
             for i, run in enumerate(self.folder.runs)
         }
 
@@ -110,7 +112,7 @@ class FakeResults:
         rows = []
         for i, run in enumerate(self.folder.runs):
             made = self.made[run.id]
-            state = "diverged" if i == self.diverged else "done" if made == run.snapshots else "running"
+            state = "diverged" if i == self.diverged else "done" if made[-1:] == run.snapshots[-1:] else "running"
             rows.append(
                 {"run": run.id, "dataset": run.dataset, "network": run.network, "objective": run.objective}
                 | run.options
@@ -190,10 +192,10 @@ class FakeResults:
                     continue
                 for layer, part in DISTINCT:
                     end = at[run.id, run.steps, layer]
-                    floor = float(matrix[at[run.id, 0, layer], end])
+                    floor = float(matrix[at[run.id, 0, layer], end]) if not self.first else math.nan
                     for step in self.made[run.id]:
                         score = float(matrix[at[run.id, step, layer], end])
-                        corrected = (score - floor) / (1 - floor) if floor < 1 else math.nan
+                        corrected = (score - floor) / (1 - floor) if floor < 1 else math.nan  # also without a floor
                         rows.append((measure, run.id, layer, part, step, score, floor, corrected))
         names = ["measure", "run", "layer", "part", "step", "score", "floor", "corrected"]
         return pd.DataFrame(rows, columns=names)

@@ -9,7 +9,10 @@ from base64 import b64encode
 import pytest
 from tests.views.fake_results import FakeResults, fake_pictures, study
 
-from vaescope.errors import CorruptArtifact
+from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.progress import Progress
+from vaescope.stats.measure import MEASURES
+from vaescope.views import method
 from vaescope.views.report import report
 
 
@@ -50,7 +53,86 @@ def test_a_snapshot_that_is_damaged_costs_its_pictures_only(tmp_path):
 
     text = report(results, tmp_path / "report.html", pictures=damaged).read_text(encoding="utf-8")
     assert list(data_of(text)["pictures"][results.folder.runs[0].id]) == ["0", "10"]
-    assert "1 snapshot has no pictures" in text
+    assert "1 snapshot has no pictures: step-5.safetensors is damaged." in text
+
+
+def test_pictures_that_cannot_be_made_are_told_once_and_the_rest_of_the_page_is_there(tmp_path):
+    said = []
+
+    class Told(Progress):
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    def missing(folder, run, step):
+        raise CorruptArtifact(f"{folder.path}/probe.json is missing.")
+
+    out = report(FakeResults(), tmp_path / "report.html", Told(), pictures=missing)
+    text = out.read_text(encoding="utf-8")
+    told = "40 snapshots have no pictures; the first of them because probe.json is missing."
+    assert text.count(told) == 1
+    assert "No pictures could be made: the top of the page says why." in text
+    assert "No pictures yet" not in text
+    assert said == []
+    assert "decoder layers take" in text
+
+
+def refuse_to_draw(folder, run, step):
+    raise AssertionError("a picture was made")
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "told"),
+    [
+        (".", UsageError, "is a folder: expected a file to write. Give a file in it"),
+        ("missing/report.html", ResourceError, "missing does not exist. Make that folder, or choose another file"),
+        ("file/report.html", ResourceError, "file is not a folder. Make that folder, or choose another file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_picture(tmp_path, where, error, told):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(error, match=told):
+        report(FakeResults(), tmp_path / where, pictures=refuse_to_draw)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_without_permission_is_refused_before_any_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("vaescope.views.report.os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ResourceError, match="no permission to write in"):
+        report(FakeResults(), tmp_path / "report.html", pictures=refuse_to_draw)
+
+
+@pytest.mark.parametrize(
+    ("doc", "title"),
+    [
+        ("Debiased linear CKA: the cosine of.", "Debiased linear CKA"),
+        ("Linear CKA as first defined, and as it was.", "Linear CKA as first defined"),
+        ("Mean\n    distance. It is so.", "Mean distance"),
+        ("Many words before the very first of all punctuation marks.", "mine"),
+        (None, "mine"),
+    ],
+)
+def test_a_measure_names_itself_on_the_page(monkeypatch, doc, title):
+    monkeypatch.setattr("vaescope.views.method.MEASURES", {"mine": type("Mine", (), {"__doc__": doc})})
+    assert method.titles(["mine"]) == {"mine": title}
+
+
+def test_measures_that_describe_themselves_alike_are_told_apart_by_name(monkeypatch):
+    alike = type("Alike", (), {"__doc__": "Linear CKA: so."})
+    monkeypatch.setattr("vaescope.views.method.MEASURES", {"a": alike, "b": alike})
+    assert method.titles(["a", "b"]) == {"a": "Linear CKA (a)", "b": "Linear CKA (b)"}
+
+
+def test_every_measure_has_a_title_of_its_own():
+    found = method.titles(list(MEASURES))
+    assert len(set(found.values())) == len(MEASURES)
+    assert all(title and title != name for name, title in found.items())
+
+
+def test_the_method_says_what_runs_of_one_seed_share(written):
+    assert (
+        "Runs of one seed share initial weights, batches and noise, whatever their objective."
+        in written().read_text(encoding="utf-8")
+    )
 
 
 def test_the_words_of_the_summary_carry_the_numbers_of_the_frames(written):

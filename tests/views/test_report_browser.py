@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from tests.views.driving import choose, numbers
-from tests.views.fake_results import DISTINCT, FakeResults
+from tests.views.fake_results import DISTINCT, FakeResults, study
 
 pytestmark = pytest.mark.browser
 
@@ -192,6 +192,17 @@ def test_a_diverged_run_is_told_and_its_pickers_still_work(opened, written):
     assert page.locator("#heat-step-a-out").text_content() == "step 5"
 
 
+def test_without_a_snapshot_at_step_0_the_page_has_no_corrected_reading_and_says_why(opened, written):
+    results = FakeResults(study(seeds=1, objectives={"vae": {}}, snapshots=[1, 5]), first=1)
+    page = opened(written("no start", results)).page
+    assert "nan" not in page.locator("main").inner_text().lower()
+    assert "There is no snapshot at step 0" in page.locator("#finding").inner_text()
+    assert "never" not in page.locator("#curve-rows").inner_text()
+    page.locator("#curve-corrected").check()
+    page.wait_for_selector("html[data-ready=yes]")
+    assert "There is no snapshot at step 0" in page.locator("#curve-status").inner_text()
+
+
 @pytest.mark.parametrize("stage", ["not started", "one snapshot", "nothing compared"])
 def test_an_unfinished_study_opens_without_a_complaint(opened, written, stage):
     results = {"not started": FakeResults(snapshots=0), "one snapshot": FakeResults(snapshots=1)}
@@ -220,4 +231,4 @@ def test_the_page_knows_its_runs_and_measures(opened, written):
     page = opened(written()).page
     data = json.loads(page.locator("#data").text_content())
     assert [run["steps"][-1] for run in data["runs"]] == [700] * 4
-    assert [measure["title"] for measure in data["measures"]] == ["CKA (debiased)", "Procrustes similarity"]
+    assert [measure["title"] for measure in data["measures"]] == ["Debiased linear CKA", "Procrustes similarity"]

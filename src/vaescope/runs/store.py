@@ -162,8 +162,8 @@ class RunFolder:
             reason=content["reason"],
             snapshots={int(k): Artifact(**v) for k, v in content["snapshots"].items()},
             resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
-            threads=content["threads"],
-            events_bytes=content["events_bytes"],
+            threads=content.get("threads", 0),
+            events_bytes=content.get("events_bytes", 0),
         )
 
     def save(self, manifest: Manifest) -> None:

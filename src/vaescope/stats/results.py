@@ -118,7 +118,8 @@ class Results:
         Returns:
             measure, run_a, step_a, layer_a, run_b, step_b, layer_b, score, reason, n. Rows are turned so that side a
             is what `_a` selects. A pair without a score has NaN, and the reason why: "not_computed" (not wanted by the
-            study, or not compared since a run changed), "missing" (no such snapshot), "zero_variance", "other_examples", ...
+            study, or not compared since a run changed), "missing" (no such snapshot), "zero_variance",
+            "other_examples", ...
 
         Raises:
             UsageError: there is no such column, run, step, layer or measure.

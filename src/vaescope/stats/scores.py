@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -157,9 +157,10 @@ class Scores:
         try:
             key = measure, name, mode
             if key not in self._open:
-                array = cast("zarr.Array[Any]", zarr.open_array(self.path / measure / name, mode=mode))
                 # Chunks of nothing but the fill value are kept too, so that a missing one is known to be lost.
-                self._open[key] = array.with_config({"write_empty_chunks": True})
+                with zarr.config.set({"array.write_empty_chunks": True}) if mode == "r+" else nullcontext():
+                    array = zarr.open_array(self.path / measure / name, mode=mode)
+                self._open[key] = cast("zarr.Array[Any]", array)
             return self._open[key]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptArtifact(f"{self.path / measure / name} is damaged: {error} {AGAIN}") from None

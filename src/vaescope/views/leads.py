@@ -120,7 +120,7 @@ def fallen(curves: pd.DataFrame, measure: str, column: str) -> tuple[int, int]:
 
 
 def times(factor: float) -> str:
-    """A factor for people: 3.2×, 48×; near 1 two decimals, so that 1× is 1 and nothing else; "–" where there is none."""
+    """A factor for people: 3.2×, 48×; near 1 two decimals, so that only 1 is 1×; "–" where there is none."""
     if not math.isfinite(factor):
         return "–"
     if factor != 1 and abs(factor - 1) < 0.1:

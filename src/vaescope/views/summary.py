@@ -144,7 +144,7 @@ def _lead_sentence(found: Lead, how: str, start: Start | None = None) -> str:
         f"similarity ({found.counted}{spread}){begun}."
     )
     if found.verdict == "together":
-        return f"{told} That is together."
+        return f"{told} That is within 7 % of 1: they settle together."
     agree = found.runs - found.encoder_first if flip else found.encoder_first
     return f"{told} The {first} is first in {agree}\u00a0of\u00a0{found.runs}."
 
