@@ -12,6 +12,7 @@ from vaescope.runs.study import Study
 from vaescope.runs.train import train
 from vaescope.stats.compare import compare, grid_of, measures_of
 from vaescope.stats.measure import MEASURES
+from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
 from vaescope.stats.scores import Scores
 from vaescope.views import summary
@@ -85,11 +86,19 @@ def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
     """For each measure how many blocks (run x run) of scores are there, and how many there are to be."""
     grid = grid_of(folder)
     scores = Scores(folder.path / "similarity.zarr", grid)
+    origin = origin_of(folder, grid)
     blocks = list(grid.blocks())
     return {
-        name: (sum(scores.digest(name, i, j) != 0 for i, j in blocks) if scores.has(name, n) else 0, len(blocks))
+        name: (
+            sum(_up_to_date(scores, origin, name, i, j) for i, j in blocks) if scores.has(name, n) else 0,
+            len(blocks),
+        )
         for name, n in measures_of(folder).items()
     }
+
+
+def _up_to_date(scores: Scores, origin: Origin, measure: str, i: int, j: int) -> bool:
+    return scores.digest(measure, i, j) == origin.digest(measure, i, j)
 
 
 def in_words(results: Results) -> str:

@@ -60,8 +60,14 @@ class Scores:
             for leftover in self.path.rglob("*.partial"):
                 leftover.unlink(missing_ok=True)
             for measure, n in measures.items():
-                if self._attributes(measure) != {"n": n}:
+                if self._attributes(measure) != {"n": n} or not self._opens(measure):
                     self._make(measure, n)
+
+    def _opens(self, measure: str) -> bool:
+        try:
+            return all(self._array(measure, name) is not None for name in ("score", "reason", "done"))
+        except CorruptArtifact:
+            return False
 
     def _make(self, measure: str, n: int) -> None:
         import zarr
