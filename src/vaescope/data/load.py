@@ -56,7 +56,7 @@ def load_dataset(name: str, **options: object) -> Dataset:
     if name in _READERS and "path" in options:
         parameter, read = _READERS[name]
         path = options.pop("path")
-        if not isinstance(path, str | Path | None):
+        if not isinstance(path, str | Path | None) or "\0" in str(path):
             raise UsageError(f"dataset {name!r}: expected `path` to be the path of a file, got {path!r}.")
         if path is not None:
             options[parameter] = read(Path(path).expanduser())

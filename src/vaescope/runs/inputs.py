@@ -67,5 +67,11 @@ def probe_of(folder: StudyFolder, run: Run) -> Probe:
     Raises:
         CorruptArtifact: `probe.json` is missing or damaged.
     """
-    entry = get_json(folder.path / "probe.json")["datasets"][probe_key(run)]
+    try:
+        entry = get_json(folder.path / "probe.json")["datasets"][probe_key(run)]
+    except CorruptArtifact as error:
+        raise CorruptArtifact(
+            f"{error} Remove it if it is there and give `vaescope train {folder.path}` again: "
+            "it chooses the same examples."
+        ) from None
     return Probe(np.asarray(entry["indices"], dtype=np.int64), entry["sha256"])
