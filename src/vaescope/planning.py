@@ -17,8 +17,8 @@ from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
 from vaescope.runs.train import build, one_pass, optimiser_of
 from vaescope.stats.cost import Cost, cost
-from vaescope.stats.factor import nuclear_norms
 from vaescope.stats.measure import MEASURES
+from vaescope.stats.vector import Vector
 
 REPEATS = 5
 
@@ -133,7 +133,7 @@ def _training_times(run: Run, threads: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Rates:
-    """Floating-point operations a second of this machine, all cores together: of products, and of pairs by form."""
+    """Floating-point operations a second of this machine, all cores together: of products, and of pairs by measure and n."""
 
     gemm: float
     pairs: dict[tuple[str, int], float]
@@ -146,25 +146,25 @@ def _rates(costs: Sequence[Cost]) -> Rates:
     with threadpool_limits(1, user_api="blas"):  # as the comparison does: each core works on its own piece
         gemm = cores() * 1000 * 1000 * 4096 / _best(lambda: wide @ wide.T)
         for entry in costs:
-            form = MEASURES[entry.measure].form
-            if not form.whole_blocks and (form.name, entry.n) not in pairs:
-                side = min(entry.n, 512)
-                factor = rng.standard_normal((side, side), dtype=np.float32)
-                seconds = _best(lambda factor=factor: nuclear_norms([(factor, factor)] * 8)) / 8
-                pairs[form.name, entry.n] = cores() * form.pair_flops(side, side, side) / seconds
+            measure = MEASURES[entry.measure]()
+            if not issubclass(measure.form, Vector) and (entry.measure, entry.n) not in pairs:
+                side = max(min(entry.n, 400), measure.minimum_n)
+                forms = [measure.prepare(measure.example(rng, side, side // 2)) for _ in range(3)]
+                seconds = _best(lambda m=measure, f=forms: m.block(f, f)) / len(forms) ** 2
+                pairs[entry.measure, entry.n] = cores() * measure.pair_flops(side, side // 2, side // 2) / seconds
     return Rates(gemm, pairs)
 
 
 def _compare_seconds(costs: Sequence[Cost], rates: Rates) -> dict[str, float]:
     """Seconds of preparing, and of the pairs of each measure; what measures share is counted once."""
     prepare = sum(_shared(costs, lambda c: c.prepare_flops).values()) / rates.gemm
-    pairs = {c.measure: c.pair_flops / rates.pairs.get((MEASURES[c.measure].form.name, c.n), rates.gemm) for c in costs}
+    pairs = {c.measure: c.pair_flops / rates.pairs.get((c.measure, c.n), rates.gemm) for c in costs}
     return {"preparing": prepare, **pairs}
 
 
 def _shared(costs: Sequence[Cost], what: Callable[[Cost], float]) -> dict[tuple[str, int], float]:
     """An amount a form and n, for measures that share what they prepare."""
-    return {(MEASURES[c.measure].form.name, c.n): what(c) for c in costs}
+    return {(c.form, c.n): what(c) for c in costs}
 
 
 def _best(work: Callable[[], object]) -> float:

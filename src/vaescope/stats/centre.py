@@ -1,52 +1,152 @@
 """Centring without losing digits, and without a second copy of a wide representation."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float64
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.measure import Engine
 
+FLUSHED = 65_536  # columns
+TILE = 250  # rows
 ROUNDING_STEPS = 32.0  # a spread below so many rounding errors of the mean is not information: errors beyond 1e-4
 
 
-def summed_gram(x: np.ndarray, work: type[np.floating], engine: Engine = map) -> Float64[np.ndarray, "n n"]:
-    """The Gram matrix of the centred rows of `x`, up to a factor, still to be passed through `centred_gram`.
+def upper_gram(x: np.ndarray, work: type[np.floating], fast: bool = False) -> np.ndarray:
+    """Upper triangle, diagonal included, of the Gram matrix of the centred rows of `x`, up to a power of 4.
 
-    Columns are taken in blocks that stay in cache; each is centred by its mean and multiplied by itself (SYRK) in the
-    precision `work`, and blocks are added in float64. Blocks whose products would overflow or vanish are scaled by a
-    power of two first, so any finite `x` will do.
+    Columns are taken in blocks that stay in cache, centred twice (the second time removes the rounding of the first),
+    and added to the triangle by a symmetric rank-k update in the precision `work`. Where squares could overflow or
+    vanish, all values are scaled by one power of two first, so any finite `x` will do.
 
     Args:
         x: (n, p), float32 or float64.
         work: float32 or float64.
-        engine: maps blocks.
+        fast: multiply in bfloat16.
+
+    Returns:
+        (n, n) of the dtype `work`; what is below the diagonal means nothing.
 
     Raises:
         RepresentationError: "non_finite"; "zero_variance" if the examples differ by no more than the rounding of `x`.
     """
-    n, p = x.shape
-    total = np.zeros((n, n))
-    means = np.empty(p)
-    exponent: int | None = None  # `total` is in units of 4 ** exponent
-    parts = _blocks(n, p)
-    for columns, (gram, centre, power) in zip(parts, engine(lambda c: _block_gram(x, c, work), parts), strict=True):
-        means[columns] = centre
-        if power is None:
-            continue
-        if exponent is None or power > exponent:
-            if exponent is not None:
-                total *= 4.0 ** (exponent - power)
-            exponent = power
-        total += gram if power == exponent else gram * 4.0 ** (power - exponent)
-    refuse_constant(x, means, float(total.trace() - total.sum() / n), exponent)
-    return total
+    return upper_grams(x, [slice(None)], work, fast)[0]
 
 
-def centred_gram(total: Float64[np.ndarray, "n n"]) -> Float64[np.ndarray, "n n"]:
-    """`total` itself, changed so that its rows add to zero and its trace is 1.
+def upper_grams(
+    x: np.ndarray, batches: Sequence[slice], work: type[np.floating], fast: bool = False
+) -> list[np.ndarray]:
+    """As `upper_gram`, of batches of rows that are each centred by themselves, all up to the same power of 4.
 
-    Centring the sum once more removes what the rounding of the means has left.
+    Raises:
+        RepresentationError: "non_finite"; "zero_variance" if within no batch the examples differ by more than rounding.
     """
+    exponent = 0
+    found = _each_summed(x, batches, work, None, fast)
+    if found is None:
+        refuse_non_finite(x)
+        exponent = _exponent(x)
+        found = _each_summed(x, batches, work, exponent, fast)
+    if found is None:
+        raise RepresentationError(f"the values of {x.dtype} overflow when their mean is taken.", "ill_conditioned")
+    refused = []
+    for rows, (total, means) in zip(batches, found, strict=True):
+        try:
+            refuse_constant(x[rows], means, float(total.trace(dtype=np.float64)), exponent)
+        except RepresentationError as error:
+            refused.append(error)
+    if len(refused) == len(batches):
+        raise refused[0]
+    return [total for total, _ in found]
+
+
+def _each_summed(
+    x: np.ndarray, batches: Sequence[slice], work: type[np.floating], exponent: int | None, fast: bool
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """`_summed` of every batch; None if one of them needs an exponent."""
+    found = []
+    for rows in batches:
+        one = _summed(x[rows], work, exponent, fast)
+        if one is None:
+            return None
+        found.append(one)
+    return found
+
+
+def _summed(
+    x: np.ndarray, work: type[np.floating], exponent: int | None, fast: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The triangle, in units of 4 ** exponent, and the column means of `x`; None if some squares need an exponent."""
+    n, p = x.shape
+    kind = np.finfo(work)
+    low, high = float(kind.tiny) ** 0.3, float(kind.max) ** 0.4
+    total: np.ndarray | None = None
+    part = np.zeros((n, n), work)
+    means = np.empty(p)
+    average = np.full(n, 1 / n, work)
+    since = 0
+    for columns in _blocks(n, p):
+        block = x[:, columns]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            scaled = block if exponent is None else np.ldexp(block.astype(np.float64), -exponent)
+            values = np.array(scaled, work, order="C")
+            first = average @ values
+            values -= first
+            second = average @ values
+            values -= second
+            means[columns] = np.ldexp(first.astype(np.float64) + second, exponent or 0)
+            size = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+        if size and not (size < high and (exponent is not None or low < size)):
+            return None
+        if size:
+            _update(part, values, fast)
+        since += values.shape[1]
+        if since >= FLUSHED and columns.stop < p:  # sums of very many products go on in float64
+            total = part.astype(np.float64) if total is None else total + part
+            part[:] = 0
+            since = 0
+    return (part if total is None else (total + part).astype(work)), means
+
+
+def _update(total: np.ndarray, values: np.ndarray, fast: bool) -> None:
+    """Add values @ values.T to the upper triangle of `total`."""
+    if fast:
+        _update_in_bfloat16(total, values)
+        return
+    from scipy.linalg import get_blas_funcs
+
+    syrk = get_blas_funcs("syrk", dtype=total.dtype)
+    syrk(1.0, values.T, beta=1.0, c=total.T, trans=1, lower=1, overwrite_c=1)
+
+
+def _update_in_bfloat16(total: np.ndarray, values: np.ndarray) -> None:
+    """As `_update`, in tiles; each tile's sum is rounded to bfloat16 before it is added."""
+    import torch
+
+    with torch.inference_mode():
+        rounded = torch.from_numpy(values).bfloat16()
+        for top in range(0, len(values), TILE):
+            rows = rounded[top : top + TILE]
+            total[top : top + TILE, top:] += (rows @ rounded[top:].T).float().numpy()
+
+
+def _exponent(x: np.ndarray) -> int:
+    """The power of two of the largest deviation from a column's mean."""
+    n, p = x.shape
+    largest = int(np.frexp(float(max(abs(float(x.max())), abs(float(x.min())))))[1])
+    found: list[int] = []
+    for columns in _blocks(n, p):
+        values = np.ldexp(x[:, columns].astype(np.float64), -largest)
+        values -= values.mean(axis=0)
+        if size := float(np.abs(values).max()):
+            found.append(largest + int(np.frexp(size)[1]))
+    return max(found, default=largest)
+
+
+def full(upper: np.ndarray) -> Float64[np.ndarray, "n n"]:
+    """The whole symmetric matrix of an upper triangle, its rows adding to zero and its trace 1."""
+    total = np.triu(upper).astype(np.float64, copy=False)
+    total += np.triu(total, 1).T
     rows = total.mean(axis=1)
     total -= rows[:, None]
     total -= rows
@@ -59,7 +159,7 @@ def centred(x: np.ndarray) -> Float64[np.ndarray, "n p"]:
     """`x` less its column means, divided by its Frobenius norm, in float64. For few columns.
 
     Raises:
-        RepresentationError: as `summed_gram`.
+        RepresentationError: as `upper_gram`.
     """
     refuse_non_finite(x)
     largest = float(np.abs(x).max(initial=0))
@@ -123,33 +223,6 @@ def refuse_constant(x: np.ndarray, means: np.ndarray, square: float, exponent: i
 
 
 def _blocks(n: int, p: int) -> list[slice]:
-    """Column ranges of about 16 MB of float32: fixed by n alone, so that results do not depend on memory or cores."""
-    width = min(max(4_000_000 // n // 256 * 256, 1024), 8192)
+    """Column ranges of about 4 MB of float32: fixed by n alone, so that results do not depend on memory or cores."""
+    width = min(max(1_000_000 // n // 256 * 256, 512), 8192)
     return [slice(start, min(start + width, p)) for start in range(0, p, width)]
-
-
-def _block_gram(x: np.ndarray, columns: slice, work: type[np.floating]) -> tuple[np.ndarray, np.ndarray, int | None]:
-    """Gram of a centred block in units of 4 ** power, the block's column means, and power (None if it is all zero)."""
-    block = x[:, columns]
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        values = block.astype(work, copy=False)
-        means = np.full(len(x), 1 / len(x), work) @ values
-        values = values - means
-        gram = values @ values.T
-        size = float(gram.diagonal().max(initial=0))
-    if 1e-20 < size < 1e30:
-        return gram, means.astype(np.float64), 0
-    refuse_non_finite(x)
-    largest = float(np.abs(block).max(initial=0))
-    if not largest:
-        return gram, means.astype(np.float64), None
-    power = int(np.frexp(largest)[1])
-    shrunk = np.ldexp(block.astype(np.float64), -power)
-    means = shrunk.mean(axis=0)
-    shrunk -= means
-    rest = float(np.abs(shrunk).max())
-    if not rest:
-        return gram, np.ldexp(means, power), None
-    power_of_rest = int(np.frexp(rest)[1])
-    values = np.ldexp(shrunk, -power_of_rest).astype(work)
-    return values @ values.T, np.ldexp(means, power), power + power_of_rest

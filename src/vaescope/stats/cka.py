@@ -1,19 +1,22 @@
 """Linear centred kernel alignment, debiased: the cosine of two U-centred Gram matrices."""
 
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from jaxtyping import Float64
 
-from vaescope.errors import RepresentationError
-from vaescope.stats.gram import Gram
-from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
+from vaescope.stats.features import Features, cheaper_than_gram
+from vaescope.stats.form import Form
+from vaescope.stats.gram import Centred, LinearGram, debiased, refuse_alike
+from vaescope.stats.measure import MEASURES, Pairs, ProductMeasure, Transform
+
+EPS = float(np.finfo(np.float32).eps)
 
 
 @MEASURES.register
 @final
-class DebiasedCKA(Measure[Gram]):
+class DebiasedCKA(ProductMeasure[Any]):
     """Debiased linear CKA: the cosine of the U-centred Gram matrices. Take this one unless you must match a paper.
 
     The ratio of unbiased estimates of HSIC; near 0 for independent representations whatever their widths, where the
@@ -26,7 +29,7 @@ class DebiasedCKA(Measure[Gram]):
     """
 
     name: ClassVar[str] = "cka"
-    form: ClassVar[type[Form]] = Gram
+    form: ClassVar[type[Form]] = LinearGram
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
@@ -35,16 +38,13 @@ class DebiasedCKA(Measure[Gram]):
     minimum_n: ClassVar[int] = 4
     pairs: ClassVar[Pairs] = "all"
 
-    def accept(self, x: Gram) -> None:
-        if np.sqrt(2 * x.square) < 64 * x.eps:
-            raise RepresentationError(
-                f"cka: all {x.n} examples are equally far from one another (up to rounding), so the debiased Gram "
-                "matrix is zero. Use more examples, or cka_biased.",
-                "zero_variance",
-            )
+    def form_for(self, n: int, widths: Sequence[int]) -> type[Form]:
+        return Features if cheaper_than_gram(n, widths) else LinearGram
+
+    def accept(self, x: Centred) -> None:
+        refuse_alike(self.name, x, EPS)
 
     def scores(
-        self, products: Float64[np.ndarray, "a b"], xs: Sequence[Gram], ys: Sequence[Gram]
+        self, products: Float64[np.ndarray, "a b"], xs: Sequence[Centred], ys: Sequence[Centred]
     ) -> Float64[np.ndarray, "a b"]:
-        norms = np.sqrt(np.outer([x.square for x in xs], [y.square for y in ys]))
-        return np.clip(products / norms, -1.0, 1.0)  # a cosine; beyond 1 only by rounding
+        return debiased(products, xs, ys)

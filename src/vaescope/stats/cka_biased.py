@@ -1,18 +1,20 @@
 """Linear centred kernel alignment as first defined: the cosine of two centred Gram matrices."""
 
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from jaxtyping import Float64
 
-from vaescope.stats.gram import Gram, full_products, full_square
-from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
+from vaescope.stats.features import Features, cheaper_than_gram
+from vaescope.stats.form import Form
+from vaescope.stats.gram import Centred, LinearGram, biased
+from vaescope.stats.measure import MEASURES, Pairs, ProductMeasure, Transform
 
 
 @MEASURES.register
 @final
-class BiasedCKA(Measure[Gram]):
+class BiasedCKA(ProductMeasure[Any]):
     """Linear CKA as first defined, and as the paper this package grew from used it. Biased upwards when n is not >> p.
 
     The mean over independent representations of participation ratios P and Q is about 1 / sqrt((1 + n/P)(1 + n/Q)).
@@ -23,7 +25,7 @@ class BiasedCKA(Measure[Gram]):
     """
 
     name: ClassVar[str] = "cka_biased"
-    form: ClassVar[type[Form]] = Gram
+    form: ClassVar[type[Form]] = LinearGram
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
@@ -32,11 +34,13 @@ class BiasedCKA(Measure[Gram]):
     minimum_n: ClassVar[int] = 3  # with two examples it is always 1
     pairs: ClassVar[Pairs] = "all"
 
-    def accept(self, x: Gram) -> None:
+    def form_for(self, n: int, widths: Sequence[int]) -> type[Form]:
+        return Features if cheaper_than_gram(n, widths) else LinearGram
+
+    def accept(self, x: Centred) -> None:
         """Every Gram matrix will do."""
 
     def scores(
-        self, products: Float64[np.ndarray, "a b"], xs: Sequence[Gram], ys: Sequence[Gram]
+        self, products: Float64[np.ndarray, "a b"], xs: Sequence[Centred], ys: Sequence[Centred]
     ) -> Float64[np.ndarray, "a b"]:
-        norms = np.sqrt(np.outer([full_square(x) for x in xs], [full_square(y) for y in ys]))
-        return np.clip(full_products(products, xs, ys) / norms, 0.0, 1.0)
+        return biased(products, xs, ys)

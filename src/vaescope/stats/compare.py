@@ -1,19 +1,21 @@
 """All wanted pairs of a study, block by block, each representation prepared once."""
 
 import json
+import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
+from vaescope.stats.examples import Examples
+from vaescope.stats.form import Form
 from vaescope.stats.grid import Column, Grid
-from vaescope.stats.measure import MEASURES, Form, Measure, Reason
+from vaescope.stats.measure import MEASURES, Measure, Reason
 from vaescope.stats.origin import origin_of
+from vaescope.stats.superblock import Group, Pending, Superblock, balanced
+from vaescope.stats.vector import Vector
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run, Study
     from vaescope.stats.prepared import Prepared, Workers
-    from vaescope.stats.scores import Block, Scores
+    from vaescope.stats.scores import Scores
 
+MACS_AT_ONCE = 6e12  # multiply-adds of pairs between two savings: about a minute on two cores
 AT_ONCE = 4  # snapshots prepared side by side at most: each holds two layers of the whole probe set in memory
 
 # Torch and zarr are imported where they are used: finding the measures imports every file of this folder.
@@ -80,15 +83,6 @@ def compare(folder: "StudyFolder", progress: Progress | None = None) -> None:
             shutil.rmtree(prepared.path, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Measures that share prepared forms: one form, one n."""
-
-    form: type[Form]
-    n: int
-    measures: tuple[Measure[Any], ...]
-
-
 class Comparison:
     """One call of `compare`."""
 
@@ -107,7 +101,7 @@ class Comparison:
         groups: dict[tuple[type[Form], int], list[Measure[Any]]] = {}
         for name, n in measures_of(folder).items():
             measure = MEASURES[name]()
-            groups.setdefault((measure.form, n), []).append(measure)
+            groups.setdefault((measure.form_for(n, self.grid.widths), n), []).append(measure)
         self.groups = [Group(form, n, tuple(found)) for (form, n), found in groups.items()]
 
     def run(self) -> bool:
@@ -116,14 +110,26 @@ class Comparison:
         self._prepare(pending)
         self.progress.stage("comparing", sum(len(blocks) for blocks in pending.values()))
         for group, blocks in pending.items():
-            for (i, j), measures in blocks.items():
+            for part in self._parts(group, blocks):
                 self.progress.check()
-                self._block(group, i, j, measures)
-                self.progress.advance()
+                Superblock(self, group, part).fill()
         return self.origin.all_ended
 
-    def _pending(self, group: Group) -> dict[tuple[int, int], list[Measure[Any]]]:
-        found: dict[tuple[int, int], list[Measure[Any]]] = {}
+    def _parts(self, group: Group, pending: "Pending") -> Iterator["Pending"]:
+        """The pending blocks, some at a time: as many as share what is read, and are done in about a minute."""
+        most = 1
+        if issubclass(group.form, Vector):
+            reps = math.sqrt(MACS_AT_ONCE / max(1, group.n * group.n / 2))
+            most = max(1, int(reps) // max(1, self.grid.width))
+        spans = balanced(len(self.grid.columns), most)
+        for a, rows in enumerate(spans):
+            for columns in spans[a:]:
+                part = {(i, j): m for (i, j), m in pending.items() if i in rows and j in columns}
+                if part:
+                    yield part
+
+    def _pending(self, group: Group) -> "Pending":
+        found: Pending = {}
         for i, j in self.grid.blocks():
             self.progress.check()
             todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self.origin.digest(m.name, i, j))]
@@ -131,12 +137,12 @@ class Comparison:
                 found[i, j] = todo
         return found
 
-    def _file(self, group: Group, i: int, step: int, layer: str):
+    def file(self, group: Group, i: int, step: int, layer: str) -> "Path":
         """Where a form lies. The input is the same for all snapshots with one probe set."""
         source = ["input"] if layer == "input" else [layer, step, self.origin.snapshots[i][step]]
         return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.origin.probes[i], *source])
 
-    def _prepare(self, pending: Mapping[Group, Mapping[tuple[int, int], Sequence[Measure[Any]]]]) -> None:
+    def _prepare(self, pending: Mapping[Group, "Pending"]) -> None:
         runs = {
             group: {k for i, j in blocks if self.grid.same_examples(i, j) for k in (i, j)}
             for group, blocks in pending.items()
@@ -149,7 +155,7 @@ class Comparison:
                 for layer, _ in self.grid.columns[i].layers:
                     self.progress.check()
                     for group in self.groups:
-                        path = self._file(group, i, step, layer)
+                        path = self.file(group, i, step, layer)
                         if i in runs[group] and path not in claimed and not self.prepared.has(path):
                             claimed.add(path)
                             lacking.setdefault(layer, []).append(group)
@@ -173,77 +179,16 @@ class Comparison:
             with closing(representations(self.folder, self.folder.runs[i], step, progress)) as found:
                 for layer, x in found:
                     progress.check()
+                    shared: dict[int, Examples] = {}
                     for group in lacking.get(layer, ()):
-                        try:
-                            made = group.form.begin(x[: group.n])
-                        except RepresentationError as error:
-                            made = Reason[error.reason.upper()]
-                        self.prepared.write(self._file(group, i, step, layer), made)
+                        examples = shared.setdefault(group.n, Examples(x[: group.n]))
+                        self.prepared.write(self.file(group, i, step, layer), made(group.form, examples))
         progress.advance()
 
-    def _block(self, group: Group, i: int, j: int, measures: Sequence[Measure[Any]]) -> None:
-        rows = self._side(group, i)
-        columns = rows if i == j else self._side(group, j)
-        blocks = {m: self._empty(m, i, j) for m in measures}
-        if self.grid.same_examples(i, j):
-            sides = {m: (self._reasons(m, group.n, rows), self._reasons(m, group.n, columns)) for m in measures}
-            for m, (a, b) in sides.items():
-                why = np.where(a[:, None] != Reason.OK, a[:, None], b)
-                blocks[m].reason[:] = np.where(blocks[m].reason == Reason.NOT_COMPUTED, Reason.NOT_COMPUTED, why)
-            self._fill(group, rows, columns, blocks)
-        for m, block in blocks.items():
-            self.scores.put(m.name, i, j, block, self.origin.digest(m.name, i, j))
 
-    def _empty(self, measure: Measure[Any], i: int, j: int) -> "Block":
-        from vaescope.stats.scores import Block
-
-        wanted = self.grid.wanted(self.folder.study.measures[measure.name].pairs, i, j)
-        reason = np.where(wanted, Reason.OTHER_EXAMPLES, Reason.NOT_COMPUTED).astype(np.uint8)
-        return Block(np.full(wanted.shape, np.nan, np.float32), reason)
-
-    def _side(self, group: Group, i: int) -> list[Form | Reason]:
-        """The form of every representation of a run, or why there is none."""
-        return [
-            self.prepared.read(self._file(group, i, step, layer), group.form)
-            if step in self.origin.snapshots[i]
-            else Reason.MISSING
-            for step, layer in self.grid.columns[i].slots
-        ]
-
-    def _reasons(self, measure: Measure[Any], n: int, side: Sequence[Form | Reason]) -> np.ndarray:
-        found = np.array([form if isinstance(form, Reason) else Reason.OK for form in side], np.uint8)
-        for place, form in enumerate(side):
-            if not isinstance(form, Reason):
-                try:
-                    measure.enough(n)
-                    measure.accept(form)
-                except RepresentationError as error:
-                    found[place] = Reason[error.reason.upper()]
-        return found
-
-    def _fill(
-        self,
-        group: Group,
-        rows: Sequence[Form | Reason],
-        columns: Sequence[Form | Reason],
-        blocks: Mapping[Measure[Any], "Block"],
-    ) -> None:
-        """Compute the scores of the pairs whose reason is OK: one product for all measures of the group."""
-        kept = (
-            [k for k, form in enumerate(rows) if isinstance(form, Form)],
-            [k for k, f in enumerate(columns) if isinstance(f, Form)],
-        )
-        if not kept[0] or not kept[1]:
-            return
-        xs = [rows[k] for k in kept[0]]
-        ys = xs if rows is columns else [columns[k] for k in kept[1]]
-        places = np.ix_(*kept)
-        ok = {m: block.reason[places] == Reason.OK for m, block in blocks.items()}
-        wanted = np.logical_or.reduce([*ok.values()])
-        upper = np.triu(np.ones(wanted.shape, bool)) if rows is columns else np.ones(wanted.shape, bool)
-        products = group.form.products(xs, ys, wanted & upper, self.workers, self.progress)
-        for m, block in blocks.items():
-            found = m.scores(products, xs, ys)
-            if rows is columns:
-                found = np.where(upper, found, found.T)
-            block.score[places] = np.where(ok[m], found, np.nan)
+def made(form: type[Form], x: Examples) -> Form | Reason:
+    """A representation's form, or the reason why it has none."""
+    try:
+        return form.of(x)
+    except RepresentationError as error:
+        return Reason[error.reason.upper()]

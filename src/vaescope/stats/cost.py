@@ -5,6 +5,7 @@ from typing import get_args
 
 from vaescope.runs.study import Study
 from vaescope.stats.compare import columns_of
+from vaescope.stats.form import ProductForm
 from vaescope.stats.grid import Column, count_pairs
 from vaescope.stats.measure import MEASURES, Pairs
 
@@ -15,6 +16,7 @@ class Cost:
 
     Attributes:
         measure: its name.
+        form: the name of what representations are made into; measures of one form and n share it.
         choice: "all" or "needed".
         chosen: whether the study chose this one.
         n: probe examples used.
@@ -27,6 +29,7 @@ class Cost:
     """
 
     measure: str
+    form: str
     choice: Pairs
     chosen: bool
     n: int
@@ -53,12 +56,15 @@ def cost(study: Study) -> list[Cost]:
 
 
 def _cost(columns: list[Column], name: str, choice: Pairs, chosen: bool, n: int) -> Cost:
-    form = MEASURES[name].form
-    counted = count_pairs(columns, choice)
-    worked = count_pairs(columns, "all") if form.whole_blocks else counted
+    measure = MEASURES[name]()
     widths = [width for c in columns for _ in c.steps for _, width in c.layers]
+    form = measure.form_for(n, widths)
+    counted = count_pairs(columns, choice)
+    whole = issubclass(form, ProductForm) and form.whole_blocks
+    worked = count_pairs(columns, "all") if whole else counted
     return Cost(
         measure=name,
+        form=form.name,
         choice=choice,
         chosen=chosen,
         n=n,
@@ -67,5 +73,5 @@ def _cost(columns: list[Column], name: str, choice: Pairs, chosen: bool, n: int)
         scratch_bytes=sum(form.nbytes(n, p) for p in widths),
         store_bytes=5 * counted.total(),
         prepare_flops=sum(form.flops(n, p) for p in widths),
-        pair_flops=sum(times * form.pair_flops(n, p, q) for (p, q), times in worked.items()),
+        pair_flops=sum(times * measure.pair_flops(n, p, q) for (p, q), times in worked.items()),
     )

@@ -1,6 +1,6 @@
 """The form of the Procrustes family: a thin factor of the Gram matrix."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar, final
@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from vaescope.progress import Progress
-from vaescope.stats.centre import centred, centred_gram, summed_gram
-from vaescope.stats.measure import Engine, Form, Sliceable
+from vaescope.stats.examples import Examples
+from vaescope.stats.form import Engine, ProductForm, Sliceable, whole
 
 DROPPED = {"float32": 1e-10, "float64": 1e-14}  # share of the variance that dropped directions may hold
 PAIRS_AT_ONCE = 16  # numpy lets other threads run only while it works on a stack of matrices
@@ -18,7 +18,7 @@ PAIRS_AT_ONCE = 16  # numpy lets other threads run only while it works on a stac
 
 @final
 @dataclass(frozen=True, eq=False)
-class Factor(Form):
+class Factor(ProductForm):
     """F with F F^T = K, the centred Gram matrix of trace 1; never wider than n or p.
 
     F is the centred, normalised representation itself if p < n, else its principal components, from the eigenvectors
@@ -34,26 +34,29 @@ class Factor(Form):
     mark: int
 
     name: ClassVar[str] = "factor"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @classmethod
-    def begin(cls, x: np.ndarray, engine: Engine = map) -> Callable[[], "Factor"]:
-        kind = x.dtype
-        if x.shape[1] < len(x):
-            factor = centred(x)
-            return lambda: cls._marked(factor, kind)
-        total = summed_gram(x, np.float64, engine)
-        return lambda: cls._marked(_components(centred_gram(total), DROPPED[kind.name]), kind)
+    def of(cls, x: Examples) -> "Factor":
+        kind = x.x.dtype
+        if x.p < x.n:
+            return cls.marked(x.centred, kind)
+        vectors, values = x.principal
+        squares = np.square(values)
+        kept = int(np.searchsorted(-np.cumsum(squares[::-1])[::-1], -DROPPED[kind.name] * squares.sum(), side="left"))
+        values = values[:kept] / np.sqrt(squares[:kept].sum())
+        return cls.marked(vectors[:, :kept] * values, kind)
 
     @classmethod
-    def _marked(cls, factor: np.ndarray, kind: np.dtype) -> "Factor":
+    def marked(cls, factor: np.ndarray, kind: np.dtype) -> "Factor":
+        """A form of this factor, kept as `kind`."""
         factor = np.ascontiguousarray(factor, kind)
         return cls(factor, int.from_bytes(blake2b(factor.tobytes(), digest_size=8).digest(), "little"))
 
     @property
     def values(self) -> np.ndarray:
         """The whole factor in memory, (n, r)."""
-        return self.factor[0 : self.factor.shape[0]]
+        return whole(self.factor)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {"factor": self.values, "mark": np.array([self.mark], np.uint64)}
@@ -102,14 +105,6 @@ class Factor(Form):
     def pair_flops(n: int, p: int, q: int) -> float:
         r, s = sorted((min(n - 1, p), min(n - 1, q)))
         return 2.0 * n * r * s + 2.0 * r * r * s + 1.4 * r**3
-
-
-def _components(gram: Float64[np.ndarray, "n n"], dropped: float) -> Float64[np.ndarray, "n r"]:
-    """Eigenvectors of `gram` times the roots of their eigenvalues, without the last that hold a share `dropped`."""
-    values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, 0)
-    first = int(np.searchsorted(np.cumsum(values), dropped * values.sum(), side="right"))
-    return vectors[:, first:] * np.sqrt(values[first:] / values[first:].sum())
 
 
 def nuclear_norms(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:

@@ -1,118 +1,77 @@
-"""The form of the CKA family: who is similar to whom, packed."""
+"""The forms of the CKA family: who is similar to whom, packed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Protocol, TypeVar, final, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from vaescope.progress import Progress
-from vaescope.stats.centre import centred_gram, summed_gram
-from vaescope.stats.measure import Engine, Form, Sliceable
+from vaescope.errors import RepresentationError
+from vaescope.stats.examples import Examples
+from vaescope.stats.form import Sliceable, whole
+from vaescope.stats.vector import Vector, square
 
-SLAB = 4_096  # elements of the packed axis multiplied at once; fixed, so that sums do not depend on the blocks of pairs
-READ = 4 * SLAB  # elements read at once
+G = TypeVar("G", bound="Gram")
 
 
-@final
+@runtime_checkable
+class Centred(Protocol):
+    """What the CKA measures need of a representation, whether it is kept as a Gram matrix or as features.
+
+    Attributes:
+        diagonal: of the centred kernel matrix K, (n,), adds to 1: the share of each example in the variance.
+        square: half the squared norm of the U-centred matrix, off its diagonal.
+    """
+
+    diagonal: Float64[np.ndarray, " n"]
+    square: float
+
+
 @dataclass(frozen=True, eq=False)
-class Gram(Form):
-    """A centred Gram matrix K of trace 1, as its diagonal and the U-centred rest.
+class Gram(Vector):
+    """A centred kernel matrix K of trace 1, as its diagonal and the U-centred rest.
 
     The U-centred matrix is K_ij - u_i - u_j off the diagonal, with u_i = r_i / (n - 2) - s / (2 (n - 1)(n - 2)), where
     r_i and s are the sums of the off-diagonal entries of row i and of all of them; its rows add to zero. Kept apart,
     debiased CKA is a plain cosine without cancellation, and K's own inner products follow in closed form.
 
     Attributes:
-        packed: the strict upper triangle of the U-centred matrix, row by row, (n (n - 1) / 2,), the dtype of x.
-        diagonal: of K, (n,), adds to 1: the share of each example in the variance.
-        square: the inner product of `packed` with itself.
+        values: the strict upper triangle of the U-centred matrix, row by row, (n (n - 1) / 2,), the dtype of x.
+        diagonal: of K, (n,), adds to 1.
+        square: the inner product of `values` with itself.
 
     References:
         Székely & Rizzo (2014), Partial distance correlation with methods for dissimilarities. https://arxiv.org/abs/1310.2926
         Song et al. (2012), Feature selection via dependence maximization. https://jmlr.org/papers/v13/song12a.html
     """
 
-    packed: Sliceable
+    values: Sliceable
     diagonal: Float64[np.ndarray, " n"]
     square: float
 
-    name: ClassVar[str] = "gram"
-    version: ClassVar[int] = 1
-    whole_blocks: ClassVar[bool] = True
-
     @classmethod
-    def begin(cls, x: np.ndarray, engine: Engine = map) -> Callable[[], "Gram"]:
-        total, kind = summed_gram(x, x.dtype.type, engine), x.dtype
-        return lambda: cls._packed(centred_gram(total), kind)
-
-    @classmethod
-    def _packed(cls, gram: Float64[np.ndarray, "n n"], kind: np.dtype) -> "Gram":
-        n = len(gram)
-        diagonal = gram.diagonal().copy()
-        u = offsets(diagonal)
-        packed = np.empty(n * (n - 1) // 2, kind)
+    def packed(cls: type[G], upper: np.ndarray, kind: np.dtype) -> G:
+        """From the upper triangle, diagonal included, of a centred kernel matrix of any trace."""
+        n = len(upper)
+        trace = float(upper.trace(dtype=np.float64))
+        diagonal = upper.diagonal().astype(np.float64) / trace
+        u, scale = offsets(diagonal).astype(upper.dtype), upper.dtype.type(1 / trace)
+        values = np.empty(n * (n - 1) // 2, kind)
         start = 0
         for i in range(n - 1):
-            np.subtract(gram[i, i + 1 :] - u[i], u[i + 1 :], out=packed[start : start + n - 1 - i], casting="same_kind")
+            row = upper[i, i + 1 :] * scale
+            row -= u[i]
+            np.subtract(row, u[i + 1 :], out=values[start : start + n - 1 - i], casting="same_kind")
             start += n - 1 - i
-        square = 0.0
-        for first in range(0, len(packed), SLAB):
-            slab = packed[first : first + SLAB].astype(np.float64)
-            square += float(slab @ slab)
-        return cls(packed, diagonal, square)
-
-    @property
-    def n(self) -> int:
-        """The number of examples."""
-        return len(self.diagonal)
-
-    @property
-    def eps(self) -> float:
-        """The rounding of one stored entry."""
-        return float(np.finfo(self.packed[0:1].dtype).eps)
+        return cls(values, diagonal, square(values))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        size = self.packed.shape[0]
-        return {"packed": self.packed[0:size], "diagonal": self.diagonal, "square": np.array([self.square])}
+        return {"values": whole(self.values), "diagonal": self.diagonal, "square": np.array([self.square])}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Sliceable]) -> "Gram":
-        diagonal = arrays["diagonal"]
-        return cls(arrays["packed"], diagonal[0 : diagonal.shape[0]], float(arrays["square"][0:1][0]))
-
-    @classmethod
-    def products(
-        cls,
-        xs: Sequence["Gram"],
-        ys: Sequence["Gram"],
-        wanted: Bool[np.ndarray, "a b"] | None = None,
-        engine: Engine = map,
-        progress: Progress | None = None,
-    ) -> Float64[np.ndarray, "a b"]:
-        """Inner products of the packed triangles: a GEMM a slab in the forms' precision, slabs added in float64.
-
-        All pairs cost less than choosing among them would save, so `wanted` is not looked at.
-        """
-        total = np.zeros((len(xs), len(ys)))
-        size = xs[0].packed.shape[0] if xs else 0
-
-        def work(start: int) -> np.ndarray:
-            part = slice(start, min(start + READ, size))
-            left = np.stack([x.packed[part] for x in xs])
-            right = left if xs is ys else np.stack([y.packed[part] for y in ys])
-            found = np.zeros(total.shape)
-            for first in range(0, left.shape[1], SLAB):
-                slab = slice(first, first + SLAB)
-                found += left[:, slab] @ right[:, slab].T
-            return found
-
-        for found in engine(work, range(0, size, READ)):
-            total += found
-            if progress is not None:
-                progress.check()
-        return total
+    def from_arrays(cls: type[G], arrays: Mapping[str, Sliceable]) -> G:
+        return cls(arrays["values"], whole(arrays["diagonal"]), float(whole(arrays["square"])[0]))
 
     @staticmethod
     def nbytes(n: int, p: int) -> int:
@@ -122,21 +81,58 @@ class Gram(Form):
     def flops(n: int, p: int) -> float:
         return float(n) * n * p
 
-    @staticmethod
-    def pair_flops(n: int, p: int, q: int) -> float:
-        return float(n) * n
+
+@final
+@dataclass(frozen=True, eq=False)
+class LinearGram(Gram):
+    """The Gram matrix of inner products of centred rows."""
+
+    name: ClassVar[str] = "gram"
+    version: ClassVar[int] = 2
+
+    @classmethod
+    def of(cls, x: Examples) -> "LinearGram":
+        return cls.packed(x.upper_gram, x.x.dtype)
 
 
 def offsets(diagonal: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     """The u of `Gram`: the off-diagonal row sums of a centred matrix are its diagonal with the sign changed."""
     n = len(diagonal)
+    if n < 3:
+        return np.zeros(n)
     return -diagonal / (n - 2) + diagonal.sum() / (2 * (n - 1) * (n - 2))
 
 
-def full_products(
-    products: Float64[np.ndarray, "a b"], xs: Sequence[Gram], ys: Sequence[Gram]
+def refuse_alike(name: str, x: Centred, eps: float) -> None:
+    """Raise `RepresentationError` where all examples are equally far from one another: the debiased norm is zero."""
+    if np.sqrt(2 * max(x.square, 0.0)) < 64 * eps:
+        raise RepresentationError(
+            f"{name}: all {len(x.diagonal)} examples are equally far from one another (up to rounding), so the "
+            "debiased Gram matrix is zero. Use more examples, or cka_biased.",
+            "zero_variance",
+        )
+
+
+def debiased(
+    products: Float64[np.ndarray, "a b"], xs: Sequence[Centred], ys: Sequence[Centred]
 ) -> Float64[np.ndarray, "a b"]:
-    """Inner products of the whole centred Gram matrices, diagonals included, from those of the packed triangles.
+    """Cosines of the U-centred matrices, from half their inner products."""
+    norms = np.sqrt(np.outer([x.square for x in xs], [y.square for y in ys]))
+    return np.clip(products / norms, -1.0, 1.0)  # beyond 1 only by rounding
+
+
+def biased(
+    products: Float64[np.ndarray, "a b"], xs: Sequence[Centred], ys: Sequence[Centred]
+) -> Float64[np.ndarray, "a b"]:
+    """Cosines of the centred kernel matrices themselves, diagonals included."""
+    norms = np.sqrt(np.outer([full_square(x) for x in xs], [full_square(y) for y in ys]))
+    return np.clip(full_products(products, xs, ys) / norms, 0.0, 1.0)
+
+
+def full_products(
+    products: Float64[np.ndarray, "a b"], xs: Sequence[Centred], ys: Sequence[Centred]
+) -> Float64[np.ndarray, "a b"]:
+    """Inner products of the whole centred matrices, diagonals included, from those of the U-centred triangles.
 
     With K_ij = K~_ij + u_i + u_j and rows of K~ adding to zero, the off-diagonal part of <K, L> is
     <K~, L~> + 2 (n - 2) u.v + 2 (sum u)(sum v).
@@ -147,6 +143,6 @@ def full_products(
     return 2 * products + 2 * (n - 2) * (u @ v.T) + 2 * np.outer(u.sum(axis=1), v.sum(axis=1)) + a @ b.T
 
 
-def full_square(x: Gram) -> float:
-    """The squared Frobenius norm of the whole centred Gram matrix."""
+def full_square(x: Centred) -> float:
+    """The squared Frobenius norm of the whole centred matrix."""
     return float(full_products(np.array([[x.square]]), [x], [x])[0, 0])

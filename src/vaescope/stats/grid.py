@@ -44,6 +44,11 @@ class Grid:
         """Places of a run: its representations, or those of the run that has most."""
         return max((len(c.slots) for c in self.columns), default=0)
 
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Features of every representation."""
+        return tuple(width for c in self.columns for _ in c.steps for _, width in c.layers)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Of the matrix of scores."""

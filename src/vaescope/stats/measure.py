@@ -1,14 +1,14 @@
-"""The contract of a similarity measure, and of the form into which a representation is prepared once for many measures.
+"""The contract of a similarity measure: `prepare` for the work on one representation, `compare` for that on a pair.
 
-Work on one representation is a `Form`; work on a pair is split in two: `Form.products`, the costly part that every
-measure of that form shares, and `Measure.scores`, a closed form per measure. All pairs of a zoo cost one `Form.of` a
-representation and one `products` a block of pairs.
+What a representation is made into is a `Form`. A measure is one of two kinds: a `ProductMeasure` turns one number that
+its form gives for every pair (an inner product, a nuclear norm) into a score, so that several measures share the work;
+a `PairMeasure` looks at each pair of forms by itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -16,9 +16,12 @@ from jaxtyping import Bool, Float64
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
 from vaescope.registry import Registry
+from vaescope.stats.examples import Examples
+from vaescope.stats.form import Engine, Form, ProductForm
 
 Transform = Literal["orthogonal", "scaling", "translation", "permutation", "linear"]
 Pairs = Literal["all", "needed"]
+PAIRS_AT_ONCE = 16
 
 
 class Reason(IntEnum):
@@ -33,6 +36,9 @@ class Reason(IntEnum):
     OTHER_EXAMPLES = 6
     UNSUPPORTED_TYPE = 7
     SHAPE_MISMATCH = 8
+    TOO_WIDE = 9
+    ILL_CONDITIONED = 10
+    TOO_MANY = 11
 
     @property
     def label(self) -> str:
@@ -40,99 +46,8 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
-@runtime_checkable
-class Sliceable(Protocol):
-    """An array in memory, or on disk and read where it is sliced."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Length of each axis."""
-        ...
-
-    def __getitem__(self, part: slice, /) -> np.ndarray:
-        """Elements (or rows) of a range, in memory."""
-        ...
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """Something that maps like `map`: in order, perhaps in parallel."""
-
-    def __call__(self, work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]: ...
-
-
-F = TypeVar("F", bound="Form")
-
-
-class Form(ABC):
-    """A representation made ready for a family of measures.
-
-    Attributes:
-        name: part of the names of scratch files.
-        version: raised whenever `begin` or `products` would give other numbers.
-        whole_blocks: whether `products` computes all pairs of a block whichever are wanted.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-    whole_blocks: ClassVar[bool] = False
-
-    @classmethod
-    @abstractmethod
-    def begin(cls: type[F], x: np.ndarray, engine: Engine = map) -> Callable[[], F]:
-        """Do the part of preparing that needs `x` and can use `engine`; the rest is done when the result is called.
-
-        Args:
-            x: (n, p), float32 or float64, not changed; n is at least the measure's minimum.
-            engine: maps blocks of `x`; the result does not depend on it, bit for bit.
-
-        Raises:
-            RepresentationError: "non_finite" or "zero_variance".
-        """
-
-    @classmethod
-    def of(cls: type[F], x: np.ndarray) -> F:
-        """Prepare `x`, as `begin` and then the rest."""
-        return cls.begin(x)()
-
-    @abstractmethod
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything it holds, as named arrays."""
-
-    @classmethod
-    @abstractmethod
-    def from_arrays(cls: type[F], arrays: Mapping[str, Sliceable]) -> F:
-        """The inverse of `to_arrays`; large arrays may stay on disk and are then read in parts, when needed."""
-
-    @classmethod
-    @abstractmethod
-    def products(
-        cls,
-        xs: Sequence[Any],
-        ys: Sequence[Any],
-        wanted: Bool[np.ndarray, "a b"] | None = None,
-        engine: Engine = map,
-        progress: Progress | None = None,
-    ) -> Float64[np.ndarray, "a b"]:
-        """What the measures of this form need of every pair, (len(xs), len(ys)); pairs not `wanted` may be anything.
-
-        `progress.check` is called every few milliseconds of work.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def nbytes(n: int, p: int) -> int:
-        """Bytes of the prepared form of an (n, p) float32 representation."""
-
-    @staticmethod
-    @abstractmethod
-    def flops(n: int, p: int) -> float:
-        """Floating-point operations of preparing an (n, p) representation, about."""
-
-    @staticmethod
-    @abstractmethod
-    def pair_flops(n: int, p: int, q: int) -> float:
-        """Floating-point operations of a pair, (n, p) with (n, q), about."""
+F = TypeVar("F", bound=Form)
+P = TypeVar("P", bound=ProductForm)
 
 
 class Measure(ABC, Generic[F]):
@@ -146,7 +61,8 @@ class Measure(ABC, Generic[F]):
         symmetric: whether score(x, y) = score(y, x).
         metric: whether it satisfies the triangle inequality.
         invariant_to: transforms of one representation's features that leave the score as it is: "orthogonal" (rotations
-            and reflections), "scaling" (isotropic), "translation", "permutation" (of features), "linear" (invertible).
+            and reflections), "scaling" (isotropic, positive), "translation", "permutation" (of features), "linear"
+            (invertible).
         minimum_n: with fewer examples it is undefined or always the same.
         pairs: the choice a study makes if it says nothing.
     """
@@ -166,10 +82,30 @@ class Measure(ABC, Generic[F]):
         """Raise `RepresentationError` where `x` has a form but not this measure."""
 
     @abstractmethod
-    def scores(
-        self, products: Float64[np.ndarray, "a b"], xs: Sequence[F], ys: Sequence[F]
+    def block(
+        self,
+        xs: Sequence[F],
+        ys: Sequence[F],
+        wanted: Bool[np.ndarray, "a b"] | None = None,
+        engine: Engine = map,
+        progress: Progress | None = None,
     ) -> Float64[np.ndarray, "a b"]:
-        """The score of every pair, from `form.products(xs, ys)`."""
+        """The score of every pair of prepared representations, (len(xs), len(ys)).
+
+        Pairs not `wanted` may be anything. A score is NaN where the pair has none though both forms were accepted.
+        """
+
+    @abstractmethod
+    def pair_flops(self, n: int, p: int, q: int) -> float:
+        """Floating-point operations of a pair, (n, p) with (n, q), about."""
+
+    def form_for(self, n: int, widths: Sequence[int]) -> type[Form]:
+        """The cheapest form for representations of these widths that are all to be compared with one another."""
+        return self.form
+
+    def example(self, rng: np.random.Generator, n: int, p: int) -> np.ndarray:
+        """A representation of the kind this measure is for, (n, about p) float64: for tests and estimates of time."""
+        return rng.standard_normal((n, p)) * np.geomspace(1, 3, p) + rng.standard_normal(p)
 
     def enough(self, n: int) -> None:
         """Raise `RepresentationError` if `n` examples are too few."""
@@ -178,20 +114,83 @@ class Measure(ABC, Generic[F]):
                 f"{self.name} needs at least {self.minimum_n} examples, got {n}. Use more examples.", "too_few"
             )
 
-    def prepare(self, x: np.ndarray) -> F:
-        """The form of `x`, (n, p) float32 or float64, checked for this measure.
+    def prepare(self, x: "np.ndarray | Examples", form: type[Form] | None = None) -> F:
+        """The form of `x`, checked for this measure.
+
+        Args:
+            x: (n, p) float32 or float64, not changed; or `Examples`, which lets several measures share work.
+            form: one that `form_for` gave; `self.form` if None.
 
         Raises:
-            RepresentationError: "too_few", "non_finite" or "zero_variance".
+            RepresentationError: "too_few", "non_finite", "zero_variance", ...
         """
-        self.enough(x.shape[0])
-        form = self.form.of(x)
-        self.accept(form)  # type: ignore[arg-type]
-        return form  # type: ignore[return-value]
+        examples = x if isinstance(x, Examples) else Examples(x)
+        self.enough(examples.n)
+        made = (form or self.form).of(examples)
+        self.accept(made)  # type: ignore[arg-type]
+        return made  # type: ignore[return-value]
 
     def compare(self, x: F, y: F) -> float:
         """The score of one pair of prepared representations."""
-        return float(self.scores(self.form.products([x], [y]), [x], [y])[0, 0])
+        return float(self.block([x], [y])[0, 0])
+
+
+class ProductMeasure(Measure[P]):
+    """A measure that is a closed form of what its form's `products` give: all pairs at the speed of those."""
+
+    @abstractmethod
+    def scores(
+        self, products: Float64[np.ndarray, "a b"], xs: Sequence[P], ys: Sequence[P]
+    ) -> Float64[np.ndarray, "a b"]:
+        """The score of every pair, from `form.products(xs, ys)`."""
+
+    def block(
+        self,
+        xs: Sequence[P],
+        ys: Sequence[P],
+        wanted: Bool[np.ndarray, "a b"] | None = None,
+        engine: Engine = map,
+        progress: Progress | None = None,
+    ) -> Float64[np.ndarray, "a b"]:
+        if not xs or not ys:
+            return np.full((len(xs), len(ys)), np.nan)
+        return self.scores(type(xs[0]).products(xs, ys, wanted, engine, progress), xs, ys)
+
+    def pair_flops(self, n: int, p: int, q: int) -> float:
+        form: Any = self.form
+        return form.pair_flops(n, p, q)
+
+
+class PairMeasure(Measure[F]):
+    """A measure whose pairs are computed one by one."""
+
+    @abstractmethod
+    def pair(self, x: F, y: F) -> float:
+        """The score of a pair; the same bits whatever else is computed. NaN where it has none."""
+
+    def block(
+        self,
+        xs: Sequence[F],
+        ys: Sequence[F],
+        wanted: Bool[np.ndarray, "a b"] | None = None,
+        engine: Engine = map,
+        progress: Progress | None = None,
+    ) -> Float64[np.ndarray, "a b"]:
+        found = np.full((len(xs), len(ys)), np.nan)
+        pairs = np.argwhere(np.ones(found.shape, bool) if wanted is None else wanted)
+        parts = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
+
+        def work(part: np.ndarray) -> list[float]:
+            return [self.pair(xs[i], ys[j]) for i, j in part]
+
+        for part, scores in zip(parts, engine(work, parts), strict=True):
+            found[part[:, 0], part[:, 1]] = scores
+            if progress is not None:
+                progress.check()
+        return found
+
+    def pair_flops(self, n: int, p: int, q: int) -> float:
+        return 2.0 * n * min(n, p) * min(n, q)
 
 
 MEASURES: Registry[type[Measure]] = Registry("measure", "vaescope.stats", "vaescope.measures")

@@ -35,9 +35,10 @@ class Origin:
 
     def digest(self, measure: str, i: int, j: int) -> int:
         """Of everything the block of runs i and j comes from; never 0, which means not done."""
-        form, choice = MEASURES[measure].form, self.folder.study.measures[measure]
+        choice = self.folder.study.measures[measure]
         sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
         n = choice.n or self.folder.study.probe.n
+        form = MEASURES[measure]().form_for(n, self.grid.widths)
         text = json.dumps([measure, form.name, form.version, n, choice.pairs, sides])
         return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
 

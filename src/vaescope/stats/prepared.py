@@ -16,8 +16,9 @@ import numpy as np
 import safetensors.numpy
 from threadpoolctl import threadpool_limits
 
-from vaescope.errors import RepresentationError, ResourceError
-from vaescope.stats.measure import Form, Reason
+from vaescope.errors import ResourceError
+from vaescope.stats.form import Form, whole
+from vaescope.stats.measure import Reason
 
 CHUNK = 8 << 20
 
@@ -27,12 +28,18 @@ class Workers:
 
     On a busy machine BLAS's own threads wait for one another, and results would depend on their number. At most one
     piece more than there are cores is under way.
+
+    Args:
+        count: how many threads; one a core if None.
     """
+
+    def __init__(self, count: int | None = None) -> None:
+        self._asked = count
 
     def __enter__(self) -> "Workers":
         from vaescope.runs.machine import cores  # loads torch, which finding the measures should not
 
-        self.count = cores()
+        self.count = self._asked or cores()
         self._limits = threadpool_limits(1, user_api="blas")
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="vaescope")
         return self
@@ -80,7 +87,14 @@ class StoredArray:
         return values.reshape(last - first, *self.shape[1:])
 
 
-_TYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "U64": np.dtype("<u8")}
+_TYPES = {
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "U8": np.dtype("u1"),
+    "U64": np.dtype("<u8"),
+}
 
 
 @dataclass
@@ -99,14 +113,11 @@ class Prepared:
         text = json.dumps([form.name, form.version, n, *source])
         return self.path / f"{form.name}-{n}-{sha256(text.encode()).hexdigest()[:32]}"
 
-    def write(self, path: Path, made: Callable[[], Form] | Reason) -> None:
+    def write(self, path: Path, made: Form | Reason) -> None:
         """Keep a form, or the reason why there is none. Not durable: what a power cut tears is made again."""
         arrays: dict[str, np.ndarray] = {}
         if not isinstance(made, Reason):
-            try:
-                arrays, made = made().to_arrays(), Reason.OK
-            except RepresentationError as error:
-                made = Reason[error.reason.upper()]
+            arrays, made = made.to_arrays(), Reason.OK
         data = safetensors.numpy.save(
             {k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata={"reason": made.label}
         )
@@ -140,23 +151,26 @@ class Prepared:
             pass
         return False
 
-    def read(self, path: Path, form: type[Form]) -> Form | Reason:
-        """The form, its large arrays left on disk, or the reason why there is none. `has` must have been asked."""
+    def read(self, path: Path, form: type[Form], in_memory: bool = False) -> Form | Reason:
+        """The form, or the reason why there is none. `has` must have been asked.
+
+        Args:
+            path: what `file` gave.
+            form: of what was written.
+            in_memory: False leaves large arrays on disk, to be read where they are sliced.
+        """
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header: Mapping[str, Any] = json.loads(file.read(length))
         reason = Reason[header["__metadata__"]["reason"].upper()]
         if reason is not Reason.OK:
             return reason
-        return form.from_arrays(
-            {
-                name: StoredArray(
-                    path, 8 + length + entry["data_offsets"][0], _TYPES[entry["dtype"]], tuple(entry["shape"])
-                )
-                for name, entry in header.items()
-                if name != "__metadata__"
-            }
-        )
+        stored = {
+            name: StoredArray(path, 8 + length + e["data_offsets"][0], _TYPES[e["dtype"]], tuple(e["shape"]))
+            for name, e in header.items()
+            if name != "__metadata__"
+        }
+        return form.from_arrays({name: whole(a) for name, a in stored.items()} if in_memory else stored)
 
 
 def _intact(path: Path) -> bool:

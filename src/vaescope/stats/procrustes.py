@@ -7,12 +7,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from vaescope.stats.factor import Factor
-from vaescope.stats.measure import MEASURES, Form, Measure, Pairs, Transform
+from vaescope.stats.form import Form
+from vaescope.stats.measure import MEASURES, Pairs, ProductMeasure, Transform
 
 
 @MEASURES.register
 @final
-class Procrustes(Measure[Factor]):
+class Procrustes(ProductMeasure[Factor]):
     """Procrustes similarity: the nuclear norm of X^T Y for centred X and Y of Frobenius norm 1.
 
     1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it

@@ -1,15 +1,18 @@
 """The similarity of two representations, for people at a prompt and for other libraries."""
 
+from typing import Any
+
 import numpy as np
 
 from vaescope.errors import RepresentationError
 from vaescope.stats.centre import refuse_non_finite
-from vaescope.stats.measure import MEASURES
+from vaescope.stats.examples import Examples, Precision
+from vaescope.stats.measure import MEASURES, Measure
 
 _EXACT_IN_FLOAT32 = ("bool", "int8", "uint8", "int16", "uint16", "float16")
 
 
-def similarity(x: object, y: object, measure: str = "cka") -> float:
+def similarity(x: object, y: object, measure: str | Measure[Any] = "cka", *, precision: Precision = "exact") -> float:
     """How similar two representations of the same examples are.
 
     Args:
@@ -17,7 +20,9 @@ def similarity(x: object, y: object, measure: str = "cka") -> float:
             lists. float64 and wide integers are computed in float64, all else in float32 with float64 sums. It is
             not changed.
         y: (n, ...), the same examples in the same order; its width may differ.
-        measure: a name that `vaescope list measures` shows: "cka" (debiased), "cka_biased", "procrustes", ...
+        measure: a name that `vaescope list measures` shows: "cka" (debiased), "cka_biased", "procrustes", ...;
+            or a `Measure`.
+        precision: "fast" multiplies in bfloat16 where linear CKA is computed from Gram matrices.
 
     Returns:
         The score; the measure's class states its bounds and what it ignores.
@@ -31,27 +36,42 @@ def similarity(x: object, y: object, measure: str = "cka") -> float:
     >>> round(similarity(x, 3 * x[:, ::-1] + 1), 6)
     1.0
     """
-    chosen = MEASURES[measure]()
+    used = chosen(measure)
     matrices = {"x": matrix(x, "x"), "y": matrix(y, "y")}
     shapes = [tuple(m.shape) for m in matrices.values()]
     if shapes[0][0] != shapes[1][0]:
         raise RepresentationError(
-            f"{measure}: x and y must hold the same examples, one a row in the same order; got {shapes[0][0]:,} and "
+            f"{used.name}: x and y must hold the same examples, one a row in the same order; got {shapes[0][0]:,} and "
             f"{shapes[1][0]:,} rows (flattened shapes {shapes[0]} and {shapes[1]}). Extract both with the same "
             "probe set.",
             "shape_mismatch",
         )
+    form = used.form_for(shapes[0][0], [width for _, width in shapes])
     forms = []
     for name, values in matrices.items():
         try:
-            forms.append(chosen.prepare(values))
+            forms.append(used.prepare(Examples(values, precision), form))
         except RepresentationError as error:
             raise RepresentationError(f"{name} of shape {tuple(values.shape)}: {error}", error.reason) from None
-    return chosen.compare(*forms)
+    return used.compare(*forms)
 
 
-def matrix(x: object, name: str = "x") -> np.ndarray:
+def chosen(measure: "str | Measure[Any]") -> Measure[Any]:
+    """The measure of that name, or `measure` itself.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    return measure if isinstance(measure, Measure) else MEASURES[measure]()
+
+
+def matrix(x: object, name: str = "x", finite: bool = True) -> np.ndarray:
     """`x` as an (n, p) array of float32 or float64, without copying where it is one already.
+
+    Args:
+        x: (n, ...).
+        name: what messages call it.
+        finite: whether to look for NaN here; forms do so too, but no longer know the shape.
 
     Raises:
         RepresentationError: "unsupported_type", "shape_mismatch" (no axis of examples, or no features), "non_finite".
@@ -62,10 +82,11 @@ def matrix(x: object, name: str = "x") -> np.ndarray:
             f"{name}: expected shape (n examples, ...) with at least one feature, got {tuple(values.shape)}.",
             "shape_mismatch",
         )
-    try:
-        refuse_non_finite(values)
-    except RepresentationError as error:
-        raise RepresentationError(f"{name}: {error}", error.reason) from None
+    if finite:
+        try:
+            refuse_non_finite(values)
+        except RepresentationError as error:
+            raise RepresentationError(f"{name}: {error}", error.reason) from None
     return values.reshape(len(values), -1) if len(values) else values.reshape(0, 0)
 
 

@@ -1,0 +1,154 @@
+"""All pairs of a zoo through the public function."""
+
+import numpy as np
+import pytest
+
+import vaescope
+from vaescope.errors import Interrupted, RepresentationError, UsageError
+from vaescope.progress import Progress
+from vaescope.stats.measure import MEASURES, Reason
+
+NAMES = [name for name in sorted(MEASURES) if name != "gaussian_shape"]
+
+
+def zoo(count: int = 7, n: int = 60) -> dict[str, np.ndarray]:
+    """Related representations of different widths, wider and narrower than n."""
+    rng = np.random.default_rng(3)
+    shared = rng.standard_normal((n, 4))
+    widths = [4, 90, 17, 200, 9, 61, 33]
+    return {
+        f"layer {k}": (shared @ rng.standard_normal((4, p)) + rng.standard_normal((n, p))).astype(np.float32)
+        for k, p in enumerate(widths[k % 7] for k in range(count))
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_is_the_similarity_of_its_pair(name):
+    reps = zoo(5, 120)
+    found = vaescope.similarity_matrix(reps, measure=name)
+    for i, (a, x) in enumerate(reps.items()):
+        for j, (b, y) in enumerate(reps.items()):
+            try:
+                expected, reason = vaescope.similarity(x, y, name), "ok"
+            except RepresentationError as error:
+                expected, reason = np.nan, error.reason
+            assert Reason(int(found.reasons[i, j])).label == reason
+            assert found[a, b] == pytest.approx(expected, abs=3e-7, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", ["cka", "cka_biased", "procrustes"])
+def test_bits_do_not_depend_on_budget_workers_or_folder(name, tmp_path):
+    reps = zoo(130, 40)
+    whole = vaescope.similarity_matrix(reps, measure=name, workers=1)
+    for options in ({"memory_budget": 1}, {"workers": 3}, {"folder": tmp_path}, {"folder": tmp_path, "workers": 1}):
+        assert np.array_equal(vaescope.similarity_matrix(reps, measure=name, **options).matrix, whole.matrix), options
+
+
+@pytest.mark.parametrize("name", ["cka", "cka_biased"])
+def test_bits_do_not_depend_on_the_order(name):
+    reps = zoo(40, 40)
+    whole = vaescope.similarity_matrix(reps, measure=name).to_pandas()
+    turned = vaescope.similarity_matrix(dict(reversed(reps.items())), measure=name).to_pandas()
+    assert np.array_equal(turned.loc[whole.index, whole.columns].to_numpy(), whole.to_numpy())
+
+
+class Stops(Progress):
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Interrupted
+
+
+def test_stopped_anywhere_the_same_call_continues(tmp_path):
+    reps = zoo(200, 30)
+    loaded: list[str] = []
+
+    def loader(label):
+        return lambda: (loaded.append(label), reps[label])[1]
+
+    lazy = {label: loader(label) for label in reps}
+    whole = vaescope.similarity_matrix(reps).matrix
+    stops = 0
+    after = 30
+    for _ in range(60):
+        try:
+            found = vaescope.similarity_matrix(lazy, folder=tmp_path, progress=Stops(after), memory_budget=1)
+            break
+        except Interrupted:
+            stops += 1
+            after += 60
+    assert stops > 2
+    assert np.array_equal(found.matrix, whole)
+    loaded.clear()
+    again = vaescope.similarity_matrix(lazy, folder=tmp_path)
+    assert np.array_equal(again.matrix, whole)
+
+
+def test_damaged_files_of_the_folder_are_made_again(tmp_path):
+    reps = zoo(5)
+    whole = vaescope.similarity_matrix(reps, folder=tmp_path).matrix
+    for file in [*tmp_path.rglob("prepared/*"), *tmp_path.rglob("blocks/*")]:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    assert np.array_equal(vaescope.similarity_matrix(reps, folder=tmp_path).matrix, whole)
+
+
+def test_other_values_under_the_same_label_are_other_representations(tmp_path):
+    reps = zoo(3)
+    vaescope.similarity_matrix(reps, folder=tmp_path)
+    reps["layer 0"] = reps["layer 0"] + np.random.default_rng(0).standard_normal(reps["layer 0"].shape)
+    assert np.array_equal(
+        vaescope.similarity_matrix(reps, folder=tmp_path).matrix, vaescope.similarity_matrix(reps).matrix
+    )
+
+
+def test_two_zoos_are_compared_crosswise():
+    reps = zoo(5)
+    whole = vaescope.similarity_matrix(reps)
+    some, rest = ({k: reps[k] for k in part} for part in (["layer 1", "layer 3"], ["layer 0", "layer 2", "layer 4"]))
+    found = vaescope.similarity_matrix(some, rest)
+    assert found.rows == ("layer 1", "layer 3")
+    assert found.matrix.shape == (2, 3)
+    assert found["layer 3", "layer 2"] == pytest.approx(whole["layer 3", "layer 2"], abs=1e-12)
+
+
+def test_what_has_no_score_is_told_and_spoils_no_neighbour():
+    reps = zoo(4)
+    good = vaescope.similarity_matrix(reps).to_pandas()
+    bad = dict(reps)
+    bad["dead"] = np.ones((60, 5), np.float32)
+    bad["broken"] = lambda: np.full((60, 3), np.nan, np.float32)
+    found = vaescope.similarity_matrix(bad)
+    assert found.to_pandas().loc[good.index, good.columns].equals(good)
+    assert any("dead" in w and "zero_variance" in w for w in found.warnings)
+    assert any("broken" in w and "non_finite" in w for w in found.warnings)
+    tidy = found.to_pandas(tidy=True)
+    assert set(tidy[tidy.x == "dead"].reason) == {"zero_variance", "non_finite"} or set(
+        tidy[tidy.x == "dead"].reason
+    ) == {"zero_variance"}
+    assert len(tidy) == 36
+
+
+def test_different_examples_are_refused_naming_both():
+    with pytest.raises(RepresentationError, match=r"60 rows of 'a' and 59 of 'b'") as caught:
+        vaescope.similarity_matrix({"a": np.ones((60, 2)), "b": np.ones((59, 2))})
+    assert caught.value.reason == "shape_mismatch"
+
+
+def test_nothing_to_compare_and_unknown_names_are_refused():
+    with pytest.raises(UsageError, match="at least one"):
+        vaescope.similarity_matrix({})
+    with pytest.raises(UsageError, match="Did you mean 'cka'"):
+        vaescope.similarity_matrix([np.eye(5)], measure="cak")
+    with pytest.raises(UsageError, match=r"no representation is called 'layer 9'.*Did you mean"):
+        vaescope.similarity_matrix(zoo(3))["layer 9", "layer 1"]
+
+
+def test_it_plots(tmp_path):
+    chart = vaescope.similarity_matrix(zoo(4)).plot()
+    chart.save(str(tmp_path / "zoo.svg"))
+    assert "layer 3" in (tmp_path / "zoo.svg").read_text()
