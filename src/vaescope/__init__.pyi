@@ -1,3 +1,4 @@
+from .console import shown as show_progress
 from .data.load import load_dataset as load_dataset
 from .pipeline import load_study as load_study
 from .pipeline import run as run

@@ -38,6 +38,22 @@ def catalogue() -> dict[str, list[Member]]:
     }
 
 
+MEASURE_COLUMNS = ("measure", "range", "alike is", "symmetric", "metric", "ignores", "least n", "")
+
+
+def measure_rows() -> list[tuple[object, ...]]:
+    """What each measure declares, under `MEASURE_COLUMNS`."""
+    rows: list[tuple[object, ...]] = []
+    for member in _members(MEASURES):
+        m = MEASURES[member.name]
+        low, high = (f"{bound:g}" for bound in m.bounds)
+        ignored = ", ".join(sorted(m.invariant_to)) or "nothing"
+        alike = "large" if m.larger_is_more_similar else "small"
+        yes = ["yes" if flag else "no" for flag in (m.symmetric, m.metric)]
+        rows.append((member.name, f"{low} to {high}", alike, *yes, ignored, m.minimum_n, member.summary))
+    return rows
+
+
 def references(study: Study) -> dict[str, list[str]]:
     """The references of everything a study uses, from the docstrings; the paper this is about comes first."""
     used = [

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 done with failed runs, 2 usage, 3 corrupt data, 4 resource
 
 import errno
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -38,6 +39,10 @@ FolderArgument = Annotated[Path, typer.Argument(help="The folder of a study.", m
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study: --set optimiser.lr=1e-4"),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="Memory to work in, e.g. 6GB; a quarter of the machine's otherwise."),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; vaescope-NAME here if not given.")
@@ -92,7 +97,7 @@ def _crash_file() -> str:
 
 @app.command()
 @guarded
-def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None, memory: MemoryOption = None) -> None:
     """Train, compare and report, continuing whatever is already there."""
     from vaescope.pipeline import default_out, failed, in_words, load_study
     from vaescope.pipeline import run as run_study
@@ -103,7 +108,7 @@ def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None
     loaded = load_study(study, overrides or [])
     path = out or default_out(loaded)
     with shown() as progress:
-        results = run_study(loaded, path, progress)
+        results = run_study(loaded, path, progress, _bytes(memory))
     say(in_words(results))
     say(f"Report: {path / 'report.html'}")
     _tell_failed(failed(StudyFolder(path)))
@@ -149,7 +154,7 @@ def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = No
 
 @app.command()
 @guarded
-def compare(folder: FolderArgument) -> None:
+def compare(folder: FolderArgument, memory: MemoryOption = None) -> None:
     """Compare the layers of all snapshots that are there."""
     from vaescope.runs.machine import keep_freed_memory
     from vaescope.runs.store import StudyFolder
@@ -157,7 +162,7 @@ def compare(folder: FolderArgument) -> None:
 
     keep_freed_memory()
     with shown() as progress:
-        compare_study(StudyFolder(folder), progress)
+        compare_study(StudyFolder(folder), progress, _bytes(memory))
     say(f"Compared: {folder / 'similarity.zarr'}, {folder / 'similarity.parquet'}")
 
 
@@ -202,12 +207,15 @@ def list_members(
     ] = None,
 ) -> None:
     """List what there is to choose from."""
-    from vaescope.catalogue import catalogue
+    from vaescope.catalogue import MEASURE_COLUMNS, catalogue, measure_rows
     from vaescope.registry import suggestion
 
     found = catalogue()
     if kind is not None and kind not in found:
         raise UsageError(f"nothing called {kind!r} to list; there are: {', '.join(found)}.{suggestion(kind, [*found])}")
+    if kind == "measures":
+        table(MEASURE_COLUMNS, measure_rows())
+        return
     for name in [kind] if kind else found:
         table((name, ""), [(member.name, member.summary) for member in found[name]])
 
@@ -227,6 +235,16 @@ def cite(
     loaded = StudyFolder(study).study if (Path(study) / "study.json").exists() else load_study(study)
     for name, lines in references(loaded).items():
         say(f"{name}\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _bytes(size: str | None) -> int | None:
+    """The number of bytes in "500MB", "6 GB", "6GiB" or "6000000000"."""
+    if size is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", size, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise UsageError(f"--memory: expected a size such as 6GB or 500MiB, got {size!r}.")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " KMGT".index(found[2].upper() or " "))
 
 
 def _tell_failed(reasons: list[str]) -> None:

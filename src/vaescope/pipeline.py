@@ -51,13 +51,19 @@ def default_out(study: Study) -> Path:
     return Path(f"vaescope-{slug[:80]}")
 
 
-def run(study: str | Path | Study, out: str | Path | None = None, progress: Progress | None = None) -> Results:
+def run(
+    study: str | Path | Study,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    memory_budget: int | None = None,
+) -> Results:
     """Train every run, compare every layer of every snapshot, write the report; continue if some of it is there.
 
     Args:
         study: a path, the name of a built-in study, or a `Study`.
         out: the folder of the study; `default_out(study)` where not given.
         progress: told where the work is.
+        memory_budget: bytes to compare in; a quarter of the machine's memory if None.
 
     Returns:
         The results, as `vaescope.open(out)` gives them. Runs that diverged say so in `.runs`.
@@ -70,7 +76,7 @@ def run(study: str | Path | Study, out: str | Path | None = None, progress: Prog
     check_probe(study)
     folder = StudyFolder.create(out or default_out(study), study)
     train(folder, progress)
-    compare(folder, progress)
+    compare(folder, progress, memory_budget)
     results = Results(folder.path)
     report(results, folder.path / "report.html", progress)
     return results

@@ -72,11 +72,13 @@ class ProbeChoice(Part):
 class MeasureChoice(Part):
     """Which pairs a measure is computed for, on the first `n` probe examples (null: on all of them).
 
-    `needed` means all layers within a snapshot, and the same layer across steps and runs.
+    `needed` means all layers within a snapshot, and the same layer across steps and runs. With the precision `fast`,
+    linear CKA multiplies in bfloat16.
     """
 
     pairs: Literal["all", "needed"] = "all"
     n: Annotated[int, Field(ge=4)] | None = None
+    precision: Literal["exact", "fast"] = "exact"
 
 
 def _strengths(value: Any) -> Any:

@@ -24,7 +24,7 @@ from vaescope.stats.superblock import balanced
 from vaescope.stats.vector import Vector
 
 LEAST_SIDE = 64  # representations of a block, at least
-MACS_AT_ONCE = 6e12  # multiply-adds of pairs between two savings: about a minute on two cores
+MACS_AT_ONCE = 1.5e12  # multiply-adds of pairs between two savings: a quarter of a minute on two cores
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class AllPairs:
         return matrix, reasons
 
     def _side(self, form: type[Form], count: int) -> int:
-        """Representations of a block's side: as the budget allows, and about a minute's work where blocks are kept."""
+        """Representations of a block's side: as the budget allows, and some seconds of work where blocks are kept."""
         n, widest = (max(shape[axis] for shape in self._shapes.values()) for axis in (0, 1))
         if issubclass(form, Vector):
             most = int((self.budget / 32) ** 0.5)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
-from vaescope.stats.examples import Examples
+from vaescope.stats.examples import Examples, Precision
 from vaescope.stats.form import Form
 from vaescope.stats.grid import Column, Grid
 from vaescope.stats.measure import MEASURES, Measure, Reason
@@ -58,17 +58,23 @@ def measures_of(folder: "StudyFolder") -> dict[str, int]:
     return {name: choice.n or study.probe.n for name, choice in study.measures.items()}
 
 
-def compare(folder: "StudyFolder", progress: Progress | None = None) -> None:
+def compare(folder: "StudyFolder", progress: Progress | None = None, memory_budget: int | None = None) -> None:
     """Compute what is wanted and not there yet into `similarity.zarr`, and export it to `similarity.parquet`.
 
     Only runs that have ended are compared; the others count as missing until this is called again. Blocks are kept
     one by one and recognised by a digest of all they come from, so stopping at any moment loses little.
+
+    Args:
+        folder: of the study.
+        progress: told of each snapshot and block.
+        memory_budget: bytes to work in; a quarter of the machine's memory if None. It does not change the scores.
 
     Raises:
         Interrupted: a stop was asked for.
         ResourceError: nothing can be written, or another process works on this study.
         CorruptArtifact: a snapshot is damaged.
     """
+    from vaescope.runs.machine import memory_budget as quarter
     from vaescope.stats.prepared import Prepared, Workers
     from vaescope.stats.scores import Scores
 
@@ -77,7 +83,8 @@ def compare(folder: "StudyFolder", progress: Progress | None = None) -> None:
         measures = measures_of(folder)
         scores.create(measures)
         prepared = Prepared(folder.path / "prepared")
-        all_ended = Comparison(folder, scores, prepared, workers, progress or Progress()).run()
+        budget = memory_budget or quarter()
+        all_ended = Comparison(folder, scores, prepared, workers, progress or Progress(), budget).run()
         scores.export(folder.path / "similarity.parquet", measures)
         if all_ended:
             shutil.rmtree(prepared.path, ignore_errors=True)
@@ -93,16 +100,18 @@ class Comparison:
         prepared: "Prepared",
         workers: "Workers",
         progress: Progress,
+        budget: int,
     ) -> None:
         self.folder, self.scores, self.prepared = folder, scores, prepared
-        self.workers, self.progress = workers, progress
+        self.workers, self.progress, self.budget = workers, progress, budget
         self.grid = scores.grid
         self.origin = origin_of(folder, self.grid)
-        groups: dict[tuple[type[Form], int], list[Measure[Any]]] = {}
+        groups: dict[tuple[type[Form], int, Precision], list[Measure[Any]]] = {}
         for name, n in measures_of(folder).items():
             measure = MEASURES[name]()
-            groups.setdefault((measure.form_for(n, self.grid.widths), n), []).append(measure)
-        self.groups = [Group(form, n, tuple(found)) for (form, n), found in groups.items()]
+            precision = folder.study.measures[name].precision
+            groups.setdefault((measure.form_for(n, self.grid.widths), n, precision), []).append(measure)
+        self.groups = [Group(*key, tuple(found)) for key, found in groups.items()]
 
     def run(self) -> bool:
         """Do what is pending; whether every run of the study had ended."""
@@ -140,6 +149,8 @@ class Comparison:
     def file(self, group: Group, i: int, step: int, layer: str) -> "Path":
         """Where a form lies. The input is the same for all snapshots with one probe set."""
         source = ["input"] if layer == "input" else [layer, step, self.origin.snapshots[i][step]]
+        if group.precision != "exact":
+            source.append(group.precision)
         return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.origin.probes[i], *source])
 
     def _prepare(self, pending: Mapping[Group, "Pending"]) -> None:
@@ -166,7 +177,13 @@ class Comparison:
 
         shared = Shared(self.progress)
         with threads_kept():
-            each(lambda part: self._prepare_snapshot(*part, shared), work, side_by_side(len(work), AT_ONCE), shared)
+            at_once = side_by_side(len(work), min(AT_ONCE, max(1, self.budget // self._snapshot_bytes())))
+            each(lambda part: self._prepare_snapshot(*part, shared), work, at_once, shared)
+
+    def _snapshot_bytes(self) -> int:
+        """Memory for one snapshot while it is prepared: two layers of all examples, and matrices of n x n."""
+        n, most = self.folder.study.probe.n, max((group.n for group in self.groups), default=0)
+        return 8 * n * max(self.grid.widths, default=1) + 24 * most * most
 
     def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]], progress: Progress) -> None:
         """One pass over the layers on one core, so that the bits do not depend on how many there are."""
@@ -179,9 +196,10 @@ class Comparison:
             with closing(representations(self.folder, self.folder.runs[i], step, progress)) as found:
                 for layer, x in found:
                     progress.check()
-                    shared: dict[int, Examples] = {}
+                    shared: dict[tuple[int, Precision], Examples] = {}
                     for group in lacking.get(layer, ()):
-                        examples = shared.setdefault(group.n, Examples(x[: group.n]))
+                        key = group.n, group.precision
+                        examples = shared.setdefault(key, Examples(x[: group.n], group.precision))
                         self.prepared.write(self.file(group, i, step, layer), made(group.form, examples))
         progress.advance()
 

@@ -39,7 +39,7 @@ class Origin:
         sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
         n = choice.n or self.folder.study.probe.n
         form = MEASURES[measure]().form_for(n, self.grid.widths)
-        text = json.dumps([measure, form.name, form.version, n, choice.pairs, sides])
+        text = json.dumps([measure, form.name, form.version, n, choice.pairs, choice.precision, sides])
         return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
 
 

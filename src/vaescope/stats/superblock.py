@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaescope.errors import RepresentationError
+from vaescope.stats.examples import Precision
 from vaescope.stats.form import Form
+from vaescope.stats.inner import inner_products
 from vaescope.stats.measure import Measure, ProductMeasure, Reason
 from vaescope.stats.vector import Vector
 
@@ -16,15 +18,17 @@ if TYPE_CHECKING:
     from vaescope.stats.compare import Comparison
     from vaescope.stats.scores import Block
 
+LEAST_BUFFER = 64 << 20
 Pending = dict[tuple[int, int], list[Measure[Any]]]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Measures that share prepared forms: one form, one n."""
+    """Measures that share prepared forms: one form, one n, one precision."""
 
     form: type[Form]
     n: int
+    precision: Precision
     measures: tuple[Measure[Any], ...]
 
 
@@ -81,7 +85,10 @@ class Superblock:
         right, place_right = (left, place_left) if same else _joined(sides, columns)
         if not left or not right:
             return None
-        found = self.group.form.products(left, right, None, self.of.workers, self.of.progress)
+        vectors = [x.values for x in left]
+        others = vectors if same else [y.values for y in right]
+        buffer = max(LEAST_BUFFER, self.of.budget // 4)
+        found = inner_products(vectors, others, self.of.workers, self.of.progress, buffer)
         return Products(found, place_left, place_right)
 
     def _empty(self, measure: Measure[Any], i: int, j: int) -> "Block":
