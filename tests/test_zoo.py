@@ -152,3 +152,46 @@ def test_it_plots(tmp_path):
     chart = vaescope.similarity_matrix(zoo(4)).plot()
     chart.save(str(tmp_path / "zoo.svg"))
     assert "layer 3" in (tmp_path / "zoo.svg").read_text()
+
+
+def test_intervals_and_nulls_come_with_the_scores():
+    reps = zoo(4)
+    reps["noise"] = np.random.default_rng(9).standard_normal((60, 40)).astype(np.float32)
+    found = vaescope.similarity_matrix(reps, interval="jackknife", null=True)
+    plain = vaescope.similarity_matrix(reps)
+    assert np.allclose(found.matrix, plain.matrix, atol=1e-7)
+    assert set(found.extras) == {"low", "high", "null_mean", "null_sd", "calibrated", "p", "p_tail", "p_adjusted"}
+    assert (found.extras["low"] <= found.matrix + 1e-9).all()
+    assert (found.extras["high"] >= found.matrix - 1e-9).all()
+    tidy = found.to_pandas(tidy=True).set_index(["x", "y"])
+    assert tidy.loc[("layer 1", "layer 3"), "p_adjusted"] < 0.01
+    assert tidy.loc[("layer 1", "noise"), "p"] > 0.01
+    assert np.isnan(tidy.loc[("layer 1", "layer 1"), "p"])
+    assert tidy.loc[("layer 1", "noise"), "null_sd"] == pytest.approx(np.sqrt(2 / (60 * 57)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["procrustes", "mutual_knn", "linear_regression", "rsa_pearson"])
+def test_any_measure_has_a_null_by_permutations(name):
+    reps = {label: zoo(5, 120)[label] for label in ("layer 0", "layer 2", "layer 4")}
+    found = vaescope.similarity_matrix(reps, measure=name, null=39)
+    off = ~np.eye(3, dtype=bool)
+    assert (found.extras["p"][off] == 1 / 40).all()
+    assert ((found.extras["calibrated"][off] > 0.05) & (found.extras["calibrated"][off] <= 1)).all()
+    assert np.isnan(found.extras["p"][~off]).all() or not off.all()
+
+
+def test_certainty_is_kept_in_the_folder_and_depends_on_nothing_else(tmp_path):
+    reps = zoo(5)
+    options = {"interval": "jackknife", "null": True}
+    whole = vaescope.similarity_matrix(reps, **options)
+    for again in range(2):
+        kept = vaescope.similarity_matrix(reps, folder=tmp_path, **options)
+        for name, values in whole.extras.items():
+            assert np.array_equal(kept.extras[name], values, equal_nan=True), (name, again)
+
+
+def test_few_examples_for_the_dimensions_are_warned_of_where_the_measure_is_biased():
+    reps = {str(k): np.random.default_rng(k).standard_normal((50, 200)) for k in range(2)}
+    for name, warned in (("cka", False), ("cka_biased", True), ("procrustes", True), ("mutual_knn", False)):
+        found = vaescope.similarity_matrix(reps, measure=name)
+        assert any("n = 50 examples are few" in w for w in found.warnings) == warned

@@ -13,6 +13,7 @@ from jaxtyping import Float64, UInt8
 from vaescope.errors import UsageError
 from vaescope.progress import Progress
 from vaescope.stats.examples import Precision
+from vaescope.stats.intervals import Method
 from vaescope.stats.measure import Measure, Reason
 from vaescope.stats.similarity import chosen, matrix
 
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
     from vaescope.stats.allpairs import Found, Source
 
 MOST_CELLS = 40_000
+ENOUGH = 10  # examples a dimension (participation ratio): measures.md and Murphy et al. (2024)
+DEBIASED = {
+    "cka",
+    "cka_rbf",
+    "cka_laplace",
+    "cka_minibatch",
+    "rsa_pearson",
+    "rsa_spearman",
+    "mutual_knn",
+    "knn_jaccard",
+}
 
 # Torch, pandas and altair are loaded where they are used: importing this package is cheap.
 
@@ -42,7 +54,7 @@ class SimilarityMatrix:
         warnings: what one should know before believing the scores.
         seconds: "preparing" and "pairs".
         extras: further matrices, by name: "low" and "high" of an interval; "null_mean", "null_sd", "calibrated",
-            "p", "p_adjusted" of a null.
+            "p", "p_tail", "p_adjusted" of a null.
     """
 
     measure: Measure[Any]
@@ -113,6 +125,10 @@ def similarity_matrix(
     other: Mapping[str, object] | Sequence[object] | None = None,
     measure: str | Measure[Any] = "cka",
     *,
+    interval: Method | None = None,
+    level: float = 0.95,
+    null: bool | int = False,
+    seed: int = 0,
     precision: Precision = "exact",
     memory_budget: int | None = None,
     workers: int | None = None,
@@ -129,6 +145,14 @@ def similarity_matrix(
             without arguments that load one, called when it is its turn and perhaps in another thread.
         other: compared with `reps`; None compares `reps` with one another.
         measure: a name that `vaescope list measures` shows, or a `Measure`.
+        interval: adds "low" and "high" of every score, over the choice of examples: "jackknife" (delete a block; for
+            CKA at about the cost of the scores) or "subsample" (half of the examples, 100 times).
+        level: intended coverage of the interval.
+        null: True adds what chance alone would give, by permuting the examples of one side: "null_mean", "null_sd",
+            "calibrated" ((score - null_mean) / (best - null_mean)), "p", "p_tail" and "p_adjusted" (for the number of
+            cells, Benjamini-Hochberg). From exact moments for linear CKA, else from 19 permutations; a number asks for
+            so many permutations, whatever the measure.
+        seed: of blocks, subsamples and permutations.
         precision: "fast" multiplies in bfloat16 where linear CKA is computed from Gram matrices.
         memory_budget: bytes to hold at once, beside the result; a quarter of the machine's memory if None.
         workers: threads; one a core if None.
@@ -154,9 +178,12 @@ def similarity_matrix(
     from vaescope.runs.machine import memory_budget as quarter
     from vaescope.runs.machine import threads_kept
     from vaescope.stats.allpairs import AllPairs
+    from vaescope.stats.certainty import Certainty, corrected
     from vaescope.stats.prepared import Workers
 
     measured = chosen(measure)
+    draws = None if null is False else 0 if null is True else null
+    certainty = Certainty(interval=interval, level=level, null=draws, seed=seed)
     xs, ys = _sources(reps, folder is not None), None if other is None else _sources(other, folder is not None)
     with _one_thread(precision, threads_kept), Workers(workers) as engine:
         work = AllPairs(
@@ -168,8 +195,11 @@ def similarity_matrix(
             engine,
             None if folder is None else Path(folder),
             progress or Progress(),
+            certainty,
         )
         found = work.run()
+    if draws is not None:
+        found.extras["p_adjusted"] = corrected(found.extras["p"], ys is None and measured.symmetric)
     rows, columns = (tuple(s.label for s in side) for side in (xs, xs if ys is None else ys))
     return SimilarityMatrix(
         measured,
@@ -181,6 +211,7 @@ def similarity_matrix(
         found.widths,
         _warnings(measured, rows, columns, found),
         found.seconds,
+        found.extras,
     )
 
 
@@ -223,13 +254,21 @@ def _places(codes: np.ndarray) -> np.ndarray:
 
 def _warnings(measure: Measure[Any], rows: Sequence[str], columns: Sequence[str], found: "Found") -> tuple[str, ...]:
     """What one should know before believing the scores."""
-    lines = []
-    for labels, axis in ((rows, 1), (columns, 0)):
-        bad = np.flatnonzero((found.reasons != Reason.OK).all(axis=axis))
-        for k in bad[:20]:
+    lines: dict[str, None] = {}
+    for axis, labels in ((1, rows), (0, columns)):
+        for k in np.flatnonzero((found.reasons != Reason.OK).all(axis=axis)):
             why = found.reasons[k, :] if axis else found.reasons[:, k]
             code = Reason(int(np.bincount(why).argmax()))
-            line = f"{labels[k]}: no score ({code.label})."
-            if line not in lines:
-                lines.append(line)
+            lines[f"{labels[int(k)]}: no score ({code.label})."] = None
+    flagged: dict[str, None] = {}
+    for labels, ratios, widths in zip((rows, columns), found.ratios, found.widths, strict=True):
+        for label, ratio, width in zip(labels, ratios, widths, strict=True):
+            if ratio * ENOUGH > found.n or (np.isnan(ratio) and width > found.n):
+                flagged[label] = None
+    if flagged and measure.name not in DEBIASED:
+        names = ", ".join([*flagged][:5]) + (f" and {len(flagged) - 5:,} more" if len(flagged) > 5 else "")
+        lines[
+            f"n = {found.n:,} examples are few for the dimensions of {names}: {measure.name} is then biased by chance "
+            "alone. Use more examples, the debiased cka, or null=True and its calibrated scores."
+        ] = None
     return tuple(lines)

@@ -1,13 +1,12 @@
 """Centring without losing digits, and without a second copy of a wide representation."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float64
 
 from vaescope.errors import RepresentationError
 
 FLUSHED = 65_536  # columns
+BLOCK, FAST_BLOCK = 1_000_000, 8_000_000  # values: what stays in cache; what makes sums of tiles rare
 TILE = 250  # rows
 ROUNDING_STEPS = 32.0  # a spread below so many rounding errors of the mean is not information: errors beyond 1e-4
 
@@ -30,47 +29,22 @@ def upper_gram(x: np.ndarray, work: type[np.floating], fast: bool = False) -> np
     Raises:
         RepresentationError: "non_finite"; "zero_variance" if the examples differ by no more than the rounding of `x`.
     """
-    return upper_grams(x, [slice(None)], work, fast)[0]
+    total, means, exponent = scaled_gram(x, work, fast)
+    refuse_constant(x, means, float(total.trace(dtype=np.float64)), exponent)
+    return total
 
 
-def upper_grams(
-    x: np.ndarray, batches: Sequence[slice], work: type[np.floating], fast: bool = False
-) -> list[np.ndarray]:
-    """As `upper_gram`, of batches of rows that are each centred by themselves, all up to the same power of 4.
-
-    Raises:
-        RepresentationError: "non_finite"; "zero_variance" if within no batch the examples differ by more than rounding.
-    """
+def scaled_gram(x: np.ndarray, work: type[np.floating], fast: bool = False) -> tuple[np.ndarray, np.ndarray, int]:
+    """As `upper_gram`, but what hardly varies is not refused; the column means, and k where the unit is 4 ** k."""
     exponent = 0
-    found = _each_summed(x, batches, work, None, fast)
+    found = _summed(x, work, None, fast)
     if found is None:
         refuse_non_finite(x)
         exponent = _exponent(x)
-        found = _each_summed(x, batches, work, exponent, fast)
+        found = _summed(x, work, exponent, fast)
     if found is None:
         raise RepresentationError(f"the values of {x.dtype} overflow when their mean is taken.", "ill_conditioned")
-    refused = []
-    for rows, (total, means) in zip(batches, found, strict=True):
-        try:
-            refuse_constant(x[rows], means, float(total.trace(dtype=np.float64)), exponent)
-        except RepresentationError as error:
-            refused.append(error)
-    if len(refused) == len(batches):
-        raise refused[0]
-    return [total for total, _ in found]
-
-
-def _each_summed(
-    x: np.ndarray, batches: Sequence[slice], work: type[np.floating], exponent: int | None, fast: bool
-) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """`_summed` of every batch; None if one of them needs an exponent."""
-    found = []
-    for rows in batches:
-        one = _summed(x[rows], work, exponent, fast)
-        if one is None:
-            return None
-        found.append(one)
-    return found
+    return *found, exponent
 
 
 def _summed(
@@ -85,7 +59,7 @@ def _summed(
     means = np.empty(p)
     average = np.full(n, 1 / n, work)
     since = 0
-    for columns in _blocks(n, p):
+    for columns in _blocks(n, p, FAST_BLOCK if fast else BLOCK):
         block = x[:, columns]
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             scaled = block if exponent is None else np.ldexp(block.astype(np.float64), -exponent)
@@ -222,7 +196,7 @@ def refuse_constant(x: np.ndarray, means: np.ndarray, square: float, exponent: i
         )
 
 
-def _blocks(n: int, p: int) -> list[slice]:
-    """Column ranges of about 4 MB of float32: fixed by n alone, so that results do not depend on memory or cores."""
-    width = min(max(1_000_000 // n // 256 * 256, 512), 8192)
+def _blocks(n: int, p: int, size: int = BLOCK) -> list[slice]:
+    """Column ranges of about `size` values: fixed by n alone, so that results do not depend on memory or cores."""
+    width = min(max(size // n // 256 * 256, 512), 8192)
     return [slice(start, min(start + width, p)) for start in range(0, p, width)]

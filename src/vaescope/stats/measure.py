@@ -134,6 +134,13 @@ class Measure(ABC, Generic[F]):
         """The score of one pair of prepared representations."""
         return float(self.block([x], [y])[0, 0])
 
+    def no_score(self, x: F, y: F) -> RepresentationError:
+        """Why a pair whose score is NaN has none, to be raised where one score was asked for."""
+        return RepresentationError(
+            f"{self.name} has no score for this pair, though for each with others: it is not determined by these values.",
+            "ill_conditioned",
+        )
+
 
 class ProductMeasure(Measure[P]):
     """A measure that is a closed form of what its form's `products` give: all pairs at the speed of those."""

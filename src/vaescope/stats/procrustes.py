@@ -1,24 +1,31 @@
 """Orthogonal Procrustes: how well one representation is turned onto another."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from jaxtyping import Float64
 
-from vaescope.stats.factor import Factor
+from vaescope.stats.factor import Factor, FactorMeasure
 from vaescope.stats.form import Form
-from vaescope.stats.measure import MEASURES, Pairs, ProductMeasure, Transform
+from vaescope.stats.measure import MEASURES, Pairs, Transform
 
 
 @MEASURES.register
 @final
-class Procrustes(ProductMeasure[Factor]):
+@dataclass(frozen=True)
+class Procrustes(FactorMeasure):
     """Procrustes similarity: the nuclear norm of X^T Y for centred X and Y of Frobenius norm 1.
 
-    1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric, it
-    is not itself one. Independent representations score about 0.85 sqrt(p / n) for p << n, and near 1 for p >= n:
-    compare only values of like widths, or with many examples.
+    1 - d^2 / 2, where d is the distance left after the best rotation or reflection. Its arc cosine is a metric
+    (`procrustes_angle`), it is not itself one. It weighs all directions by their standard deviation, where CKA weighs
+    them by their variance: take it where small directions count. Independent representations score about
+    0.85 sqrt(p / n) for p << n, and near 1 for p >= n: compare only values of like widths, or with many examples.
+
+    Attributes:
+        energy: share of the variance to keep; None, all of it, is the measure itself. See `FactorMeasure` for the
+            bound on the error.
 
     References:
         Ding, Denain & Steinhardt (2021), Grounding representation similarity with statistical testing.
@@ -35,9 +42,6 @@ class Procrustes(ProductMeasure[Factor]):
     invariant_to: ClassVar[frozenset[Transform]] = frozenset({"orthogonal", "scaling", "translation", "permutation"})
     minimum_n: ClassVar[int] = 3  # with two examples it is always 1
     pairs: ClassVar[Pairs] = "needed"
-
-    def accept(self, x: Factor) -> None:
-        """Every factor will do."""
 
     def scores(
         self, products: Float64[np.ndarray, "a b"], xs: Sequence[Factor], ys: Sequence[Factor]

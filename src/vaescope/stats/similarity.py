@@ -1,5 +1,6 @@
 """The similarity of two representations, for people at a prompt and for other libraries."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,10 @@ def similarity(x: object, y: object, measure: str | Measure[Any] = "cka", *, pre
             forms.append(used.prepare(Examples(values, precision), form))
         except RepresentationError as error:
             raise RepresentationError(f"{name} of shape {tuple(values.shape)}: {error}", error.reason) from None
-    return used.compare(*forms)
+    score = used.compare(*forms)
+    if math.isnan(score):
+        raise used.no_score(*forms)
+    return score
 
 
 def chosen(measure: "str | Measure[Any]") -> Measure[Any]:

@@ -137,7 +137,8 @@ class Superblock:
             if i == j and m.symmetric:
                 found = np.where(np.triu(np.ones(found.shape, bool)), found, found.T)
             block.score[places] = np.where(ok, found, np.nan)
-            block.reason[places] = np.where(ok & np.isnan(found), Reason.ILL_CONDITIONED, block.reason[places])
+            for i, j in np.argwhere(ok & np.isnan(found)):
+                block.reason[kept[0][i], kept[1][j]] = Reason[m.no_score(xs[i], ys[j]).reason.upper()]
 
     def _reasons(self, measure: Measure[Any], side: Sequence[Form | Reason]) -> np.ndarray:
         found = np.array([form if isinstance(form, Reason) else Reason.OK for form in side], np.uint8)

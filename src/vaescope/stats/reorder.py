@@ -1,0 +1,104 @@
+"""Prepared forms with their examples in another order, or with fewer of them, without preparing again.
+
+`Gram`, `Features` and `Factor` are known here. A form of another kind takes part by two methods of its own:
+
+- `permuted(orders)`: the forms of `x[order]` for each of `orders`, (b, n), as a list, up to rounding;
+- `kept(rows)`: the forms of `x[some]` for each array `some` of distinct positions in `rows`, as a list, up to rounding.
+
+For everything else the caller passes a function that prepares again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int
+
+from vaescope.errors import UsageError
+from vaescope.stats.factor import Factor
+from vaescope.stats.features import Features
+from vaescope.stats.form import Form, whole
+from vaescope.stats.gram import Gram
+from vaescope.stats.hollow import centred_again, centred_whole, triangle, unpacked
+
+Again = Callable[[np.ndarray], Form]  # prepares x[rows]
+
+
+@runtime_checkable
+class Permutable(Protocol):
+    """A form that can be put into another order."""
+
+    def permuted(self, orders: Int[np.ndarray, "b n"]) -> list[Any]: ...
+
+
+@runtime_checkable
+class Cuttable(Protocol):
+    """A form of which some examples can be left out."""
+
+    def kept(self, rows: Sequence[np.ndarray]) -> list[Any]: ...
+
+
+def permuted(form: Form, orders: Int[np.ndarray, "b n"], again: Again | None = None) -> list[Any]:
+    """The forms of `x[order]` for each of `orders`.
+
+    Raises:
+        UsageError: the form cannot be permuted, and there is no `again`.
+    """
+    if isinstance(form, Permutable):
+        return form.permuted(orders)
+    if isinstance(form, Gram):
+        matrix = unpacked(form)
+        return [replace(form, values=triangle(matrix, order), diagonal=form.diagonal[order]) for order in orders]
+    if isinstance(form, Features):
+        values = whole(form.values)
+        return [replace(form, values=values[order], diagonal=form.diagonal[order]) for order in orders]
+    if isinstance(form, Factor):
+        values, mark = form.values, form.mark.to_bytes(8, "little")
+        digests = [blake2b(mark + order.tobytes(), digest_size=8).digest() for order in orders]
+        return [
+            Factor(values[order], int.from_bytes(digest, "little"))
+            for order, digest in zip(orders, digests, strict=True)
+        ]
+    return [_prepared(form, order, again) for order in orders]
+
+
+def kept(form: Form, rows: Sequence[np.ndarray], again: Again | None = None) -> list[Any]:
+    """The forms of `x[some]` for each `some` in `rows`.
+
+    What a kernel took from all examples (a median distance) stays as it was.
+
+    Raises:
+        UsageError: the form cannot be cut, and there is no `again`.
+    """
+    if isinstance(form, Cuttable):
+        return form.kept(rows)
+    if isinstance(form, Gram):
+        matrix, kind = centred_whole(form), form.values[0:1].dtype
+        return [type(form).packed(centred_again(matrix, some), kind) for some in rows]
+    if isinstance(form, Features):
+        made = []
+        for some in rows:
+            values = _cut(whole(form.values), some)
+            cut = Features(values, np.einsum("ij,ij->i", values, values), 0.0)
+            made.append(replace(cut, square=float(Features.products([cut], [cut])[0, 0])))
+        return made
+    if isinstance(form, Factor):
+        return [Factor.marked(_cut(form.values, some), form.values.dtype) for some in rows]
+    return [_prepared(form, some, again) for some in rows]
+
+
+def _cut(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    part = values[rows].astype(np.float64)
+    part -= part.mean(axis=0)
+    return part / np.linalg.norm(part)
+
+
+def _prepared(form: Form, rows: np.ndarray, again: Again | None) -> Form:
+    if again is None:
+        raise UsageError(
+            f"the form {type(form).__name__} can be neither permuted nor cut without preparing again: pass `again`, a "
+            "function that prepares some rows of its representation."
+        )
+    return again(rows)
