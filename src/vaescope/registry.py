@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from vaescope.errors import UsageError
 
 T = TypeVar("T")
+M = TypeVar("M")
 
 
 def suggestion(word: str, known: list[str]) -> str:
@@ -42,7 +43,7 @@ class Registry(Mapping[str, T]):
         self._finding = RLock()
         self._importing = False
 
-    def register(self, member: T) -> T:
+    def register(self, member: M) -> M:
         """Class decorator: add a member under its class variable `name`."""
         name = getattr(member, "name", None)
         if not isinstance(name, str) or not name.isidentifier():
@@ -51,7 +52,7 @@ class Registry(Mapping[str, T]):
             )
         if name in self._members:
             raise UsageError(f"{self.kind} {name!r} is registered twice: {self._members[name]!r} and {member!r}.")
-        self._members[name] = member
+        self._members[name] = member  # type: ignore[assignment]
         return member
 
     def _find(self) -> dict[str, T]:

@@ -145,8 +145,8 @@ def similarity_matrix(
             without arguments that load one, called when it is its turn and perhaps in another thread.
         other: compared with `reps`; None compares `reps` with one another.
         measure: a name that `vaescope list measures` shows, or a `Measure`.
-        interval: adds "low" and "high" of every score, over the choice of examples: "jackknife" (delete a block; for
-            CKA at about the cost of the scores) or "subsample" (half of the examples, 100 times).
+        interval: adds "low" and "high" of every score, over the choice of examples: "jackknife" (delete a block of 20;
+            for CKA without preparing again) or "subsample" (half of the examples, 100 times).
         level: intended coverage of the interval.
         null: True adds what chance alone would give, by permuting the examples of one side: "null_mean", "null_sd",
             "calibrated" ((score - null_mean) / (best - null_mean)), "p", "p_tail" and "p_adjusted" (for the number of

@@ -284,7 +284,7 @@ def matching(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def wasserstein_after_turn(x: np.ndarray, y: np.ndarray) -> float:
-    """Duong et al. (2023), eq. 5, with 2-Wasserstein distances in their closed form, over many starts by L-BFGS.
+    """Duong et al. (2023), eq. 5, with 2-Wasserstein distances in their closed form, over many starts by Nelder-Mead.
 
     The rotation is the exponential of a skew matrix, times a reflection or not; rows are a mean, then a covariance.
     """
@@ -320,11 +320,13 @@ def wasserstein_after_turn(x: np.ndarray, y: np.ndarray) -> float:
         return expm(skew - skew.T) @ mirror
 
     best = np.inf
-    for start in range(8):
+    for start in range(12):
         rng = np.random.default_rng(start)
         mirror = np.diag(np.append(np.ones(d - 1), (-1.0) ** start))
         angles = rng.uniform(-np.pi, np.pi, len(upper[0]))
-        found = minimize(lambda a, r=mirror: squared(turn(a, r)), angles, method="BFGS") if len(angles) else None
+        fine = {"xatol": 1e-8, "fatol": 1e-13, "maxfev": 2000}
+        cost = lambda a, r=mirror: squared(turn(a, r))  # noqa: E731
+        found = minimize(cost, angles, method="Nelder-Mead", options=fine) if len(angles) else None
         best = min(best, squared(mirror) if found is None else found.fun)
     return float(np.sqrt(max(best, 0)))
 

@@ -58,10 +58,13 @@ def test_it_agrees_with_its_definition(name, seed, dtype, tolerance):
 @pytest.mark.parametrize(("n", "p"), [(150, 20), (60, 300), (400, 64)])
 def test_the_hard_set_is_right_to_four_digits_or_refused(name, kind, n, p):
     x, y = hard(n, p, kind)
+    refusal = ""
     try:
         score = similarity(x, y, name)
     except RepresentationError as error:
-        assert error.reason in ("too_few", "ill_conditioned")
+        refusal, score = error.reason, np.nan
+    if refusal:
+        assert refusal in ("too_few", "ill_conditioned")
         assert name in CORRELATED
         assert p > n or kind == "i^-2"
         return
@@ -115,7 +118,7 @@ def test_small_angles_keep_their_digits(angle):
     y = x / np.linalg.norm(x) + angle * away / np.linalg.norm(away)
     expected = ORACLES["procrustes_angle"](x, y)
     assert expected > angle / 3
-    assert similarity(x, y, "procrustes_angle") == pytest.approx(expected, rel=1e-8)
+    assert similarity(x, y, "procrustes_angle") == pytest.approx(expected, rel=1e-8, abs=1e-11)
     x, y = x.astype(np.float32), y.astype(np.float32)
     expected = ORACLES["procrustes_angle"](x, y)
     assert similarity(x, y, "procrustes_angle") == pytest.approx(expected, rel=1e-6, abs=5e-8)
@@ -251,7 +254,8 @@ def test_permutation_refuses_more_units_than_it_can_match():
 @pytest.mark.parametrize("name", ["procrustes", "cca", "svcca"])
 def test_a_block_gives_the_bits_of_its_pairs_however_it_is_cut(name):
     measure = MEASURES[name]()
-    forms = [measure.prepare(pair(seed, 90, 5 + seed % 4, 4)[0].astype(np.float32)) for seed in range(20)]
+    widths = (5, 8, 33, 40, 61)
+    forms = [measure.prepare(pair(k, 90, widths[k % 5], 4)[0].astype(np.float32)) for k in range(20)]
     block = measure.block(forms, forms[:7])
     assert np.array_equal(block[3:9], measure.block(forms[3:9], forms[:7]))
     assert all(block[i, j] == measure.compare(forms[i], forms[j]) for i in range(20) for j in range(7))

@@ -131,7 +131,7 @@ def test_the_jackknife_covers_the_population_value_of_cka_as_often_as_it_says(n,
         truth = population_cka(a, b)
         parts = blocks(n, 20, seed)
         rest = complements(n, parts)
-        # the debiased score of few features, without n x n matrices; see test_measures for its equality with the measure
+        # the debiased score from features: n x n matrices would take minutes
         scores = np.array([features_cka(x[some], y[some]) for some in (np.arange(n), *rest)])
         found = jackknife(scores[0], scores[1:])
         covered.append(float(found.low) <= truth <= float(found.high))

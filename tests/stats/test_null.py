@@ -47,6 +47,19 @@ def test_a_cut_form_scores_as_the_representation_of_fewer_examples(name):
         assert measure.compare(a, b) == pytest.approx(ORACLES[name](x[some], y[some]), abs=1e-8)
 
 
+@pytest.mark.parametrize("name", sorted(set(MEASURES) - {"gaussian_shape", "cka_minibatch"}))
+def test_every_form_is_permuted_as_if_its_representation_were_prepared_in_that_order(name):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 6))
+    y = x @ rng.standard_normal((6, 6)) + rng.standard_normal((40, 6))
+    measure, (form, other) = prepared(name, (x, y))
+    for order, shuffled in zip((orders := permutations(40, 2, 0)), permuted(other, orders), strict=True):
+        assert measure.compare(form, shuffled) == pytest.approx(
+            measure.compare(form, measure.prepare(y[order])), abs=1e-12
+        )
+        assert measure.compare(shuffled, other) != pytest.approx(measure.compare(other, other), abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["cka", "cka_biased"])
 def test_feature_forms_are_permuted_and_cut_too(name):
     from vaescope.stats.features import Features

@@ -80,8 +80,8 @@ def test_what_cannot_be_swept_is_said():
 def test_the_corrected_participation_ratio_is_a_ratio_of_averages_over_distinct_examples():
     x = np.random.default_rng(0).gamma(1, size=(8, 4))
     quadruples = list(itertools.permutations(range(8), 4))
-    top = np.mean([((x[i] - x[j]) ** 2).sum() * ((x[k] - x[l]) ** 2).sum() / 4 for i, j, k, l in quadruples])
-    below = np.mean([((x[i] - x[j]) @ (x[k] - x[l])) ** 2 / 4 for i, j, k, l in quadruples])
+    top = np.mean([((x[i] - x[j]) ** 2).sum() * ((x[k] - x[m]) ** 2).sum() / 4 for i, j, k, m in quadruples])
+    below = np.mean([((x[i] - x[j]) @ (x[k] - x[m])) ** 2 / 4 for i, j, k, m in quadruples])
     assert participation_ratio(x) == pytest.approx(top / below, rel=1e-9)
 
 

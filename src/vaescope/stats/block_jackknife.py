@@ -1,4 +1,4 @@
-"""CKA of all pairs with each block of examples left out, exactly, at about the cost of the pairs themselves.
+"""CKA of all pairs with each block of examples left out, exactly, without preparing again.
 
 Leaving out examples cuts rows and columns from K~ and centres what is left again. With r_i the sum of row i over the
 kept examples (minus that over the left-out ones, as whole rows add to zero) and m kept examples, the inner product of

@@ -18,7 +18,7 @@ class CCA(ProductMeasure[Basis]):
 
     U_x and U_y are orthonormal bases of the centred features. All directions that are there count the same, however
     little they vary: take it to ask whether one representation could be mapped linearly onto the other, and only where
-    examples outnumber features many times. Independent representations score about 0.9 sqrt(q / n) for p = q << n and
+    examples outnumber features many times. Independent representations score about 0.87 sqrt(q / n) for p = q << n and
     near 1 as p + q comes to n (bias); with rank n - 1 every score would be 1, which is refused ("too_few"), as are
     directions that the rounding of float32 does not tell from none ("ill_conditioned").
 

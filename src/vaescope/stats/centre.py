@@ -50,25 +50,30 @@ def scaled_gram(x: np.ndarray, work: type[np.floating], fast: bool = False) -> t
 def _summed(
     x: np.ndarray, work: type[np.floating], exponent: int | None, fast: bool
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The triangle, in units of 4 ** exponent, and the column means of `x`; None if some squares need an exponent."""
+    """The triangle, in units of 4 ** exponent, and the column means of `x` (0 where they do not matter).
+
+    None if some squares need an exponent.
+    """
     n, p = x.shape
     kind = np.finfo(work)
     low, high = float(kind.tiny) ** 0.3, float(kind.max) ** 0.4
     total: np.ndarray | None = None
     part = np.zeros((n, n), work)
-    means = np.empty(p)
+    means = np.zeros(p)
     average = np.full(n, 1 / n, work)
     since = 0
     for columns in _blocks(n, p, FAST_BLOCK if fast else BLOCK):
-        block = x[:, columns]
+        block, live = _without_constant(x[:, columns])
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             scaled = block if exponent is None else np.ldexp(block.astype(np.float64), -exponent)
-            values = np.array(scaled, work, order="C")
+            values = np.array(scaled, work, order="C", copy=None if live is not None else True)
             first = average @ values
             values -= first
             second = average @ values
             values -= second
-            means[columns] = np.ldexp(first.astype(np.float64) + second, exponent or 0)
+            means[columns if live is None else columns.start + live] = np.ldexp(
+                first.astype(np.float64) + second, exponent or 0
+            )
             size = max(float(values.max(initial=0)), -float(values.min(initial=0)))
         if size and not (size < high and (exponent is not None or low < size)):
             return None
@@ -80,6 +85,18 @@ def _summed(
             part[:] = 0
             since = 0
     return (part if total is None else (total + part).astype(work)), means
+
+
+def _without_constant(block: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The columns that vary, copied, and where they are; the block itself and None where few columns are constant.
+
+    A third of a trained convolutional layer can be constant: always 0 after its ReLU.
+    """
+    constant = block.max(axis=0) == block.min(axis=0)
+    if constant.sum() * 8 < block.shape[1]:
+        return block, None
+    live = np.flatnonzero(~constant)
+    return np.take(block, live, axis=1), live
 
 
 def _update(total: np.ndarray, values: np.ndarray, fast: bool) -> None:

@@ -118,9 +118,11 @@ def _procrustes(a: np.ndarray, b: np.ndarray, rows: np.ndarray, columns: np.ndar
     cross = a.T @ b
     lower = upper = cross
     if (columns == cross.shape[1]).all() and cross.shape[1] > 1:
-        lower = np.linalg.qr(cross.T, mode="r").T  # cross = lower Q: the first k rows have those of lower's k x k
+        lower = np.asarray(
+            np.linalg.qr(cross.T, mode="r")
+        ).T  # cross = lower Q: the first k rows have those of lower's k x k
     elif (rows == cross.shape[0]).all() and cross.shape[0] > 1:
-        upper = np.linalg.qr(cross, mode="r")
+        upper = np.asarray(np.linalg.qr(cross, mode="r"))
     trace_a, trace_b = (np.cumsum(np.square(f).sum(axis=0)) for f in (a, b))
     found = np.empty(len(rows))
     for place, (r, s) in enumerate(zip(rows, columns, strict=True)):

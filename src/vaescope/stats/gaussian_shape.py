@@ -38,14 +38,14 @@ class Posterior(Form):
         refuse_non_finite(x.x)
         if (x.x == x.x[0]).all():
             raise RepresentationError(
-                f"expected posteriors that differ, got {x.n:,} equal ones: a collapsed posterior is similar to nothing. "
-                "Leave it out.",
+                f"expected posteriors that differ, got {x.n:,} equal ones: a collapsed posterior is similar to "
+                "nothing. Leave it out.",
                 "zero_variance",
             )
         if x.p > MOST_LATENTS * (MOST_LATENTS + 1):
             raise RepresentationError(
-                f"expected posteriors of at most {MOST_LATENTS} latents, got rows of {x.p:,} numbers. Compare the means "
-                "with procrustes_angle.",
+                f"expected posteriors of at most {MOST_LATENTS} latents, got rows of {x.p:,} numbers. Compare the "
+                "means with procrustes_angle.",
                 "too_wide",
             )
         return cls(*moments(x.x))
@@ -75,13 +75,13 @@ class GaussianShape(PairMeasure[Posterior]):
     squared Bures distance of the covariances. Means are centred over the examples, and each side is scaled so that z,
     drawn for a random example, has total variance 1; fewer latents are padded with zeros. Rows come from
     `vaescope.gaussian(mean, log_var)`. With covariances of zero, d^2 = 2 - 2 s for the Procrustes similarity s of the
-    means. Take it where the noise of the encoder is part of the representation: it tells latents that are sure from those
-    that are not, which no measure of means does. Independent means are pulled together as in `procrustes` (bias), little
-    for d << n.
+    means. Take it where the noise of the encoder is part of the representation: it tells latents that are sure from
+    those that are not, which no measure of means does. Independent means are pulled together as in `procrustes` (bias),
+    little for d << n.
 
-    The minimum is sought by turns, over Q and over the couplings of each pair of Gaussians, from eight starts, and never
-    rises on the way. What is found is an upper bound, nearly always the minimum; the minimum itself is a metric, which
-    is not declared, as what is found could break the triangle inequality by chance.
+    The minimum is sought by turns, over Q and over the couplings of each pair of Gaussians, from eight starts, and
+    never rises on the way. What is found is an upper bound, nearly always the minimum; the minimum itself is a metric,
+    which is not declared, as what is found could break the triangle inequality by chance.
 
     References:
         Duong, Zhou, Nassar, Berman, Olieslagers & Williams (2023), Representational dissimilarity metric spaces for
@@ -114,7 +114,9 @@ class GaussianShape(PairMeasure[Posterior]):
         """Random posteriors of at most 4 latents."""
         d = max(1, min(p, 4))
         parts = rng.standard_normal((n, d, d)) * rng.uniform(0.1, 0.6, (n, 1, 1)) * np.geomspace(1, 2, d)
-        return gaussian(rng.standard_normal((n, d)) * np.geomspace(2, 1, d) + 1, covariance=parts @ parts.swapaxes(1, 2))
+        return gaussian(
+            rng.standard_normal((n, d)) * np.geomspace(2, 1, d) + 1, covariance=parts @ parts.swapaxes(1, 2)
+        )
 
     @staticmethod
     def transformed(x: np.ndarray, transform: Transform, rng: np.random.Generator) -> np.ndarray:

@@ -26,10 +26,15 @@ def unpacked(form: Hollow) -> Shaped[np.ndarray, "n n"]:
         found = values @ values.T - u[:, None] - u
         np.fill_diagonal(found, 0)
         return found
-    found = np.zeros((n, n), values.dtype)
+    return symmetric(values, n)
+
+
+def symmetric(packed: Shaped[np.ndarray, " packed"], n: int) -> Shaped[np.ndarray, "n n"]:
+    """The symmetric matrix of zero diagonal with this strict upper triangle, row by row."""
+    found = np.zeros((n, n), packed.dtype)
     start = 0
     for i in range(n - 1):
-        found[i, i + 1 :] = values[start : start + n - 1 - i]
+        found[i, i + 1 :] = packed[start : start + n - 1 - i]
         start += n - 1 - i
     return found + found.T
 

@@ -46,7 +46,8 @@ class Interval:
 
 def _interval(value: Numbers, low: Numbers, high: Numbers, error: Numbers, level: float, method: str) -> Interval:
     """An interval of numbers or arrays: numpy makes numbers of arrays without axes."""
-    return Interval(*(np.asarray(field, np.float64) for field in (value, low, high, error)), level, method)
+    whole = [np.asarray(field, np.float64) for field in (value, low, high, error)]
+    return Interval(whole[0], whole[1], whole[2], whole[3], level, method)
 
 
 def blocks(n: int, count: int, seed: int) -> list[Int[np.ndarray, " m"]]:
@@ -83,7 +84,14 @@ def jackknife(
     """The interval from the scores with each of J blocks of examples left out.
 
     Error^2 = (J - 1) / J sum over j of (s_j - mean of s)^2; the ends are `value` -+ t error, Student's t with J - 1
-    COVERAGE
+    degrees of freedom.
+
+    Coverage found where 95 % were intended (Gaussian data of known population, 20 and 30 features, 400 to 1,000
+    trials, J = 10 and 20, n = 200, 500 and 1,000): for debiased CKA of 0.67 and 0.97, 0.94 to 0.97; of 0.002, where
+    the error is 1.3 to 1.4 times too large, 0.98 to 0.99. Biased CKA and Procrustes (300 trials, n = 200 and 1,000)
+    covered their own expectation at that n in 0.94 to 0.97; the value of the population, because of their bias, only in
+    0.90 to 0.94 and, for Procrustes, 0.1 at n = 200 and 0.7 at n = 1,000.
+
     Args:
         value: the scores of all examples.
         left_out: the scores without block j.
@@ -110,7 +118,8 @@ def subsampling(
     from all there could be, their spread is too small by sqrt(1 - size / n), which is divided out. So deviations from
     their mean are multiplied by sqrt(size / (n - size)), 1 for half the examples, and turned round: low = value - upper
     quantile, high = value - lower quantile. Deviations are taken from the mean of the subsets, because a measure with
-    a bias at n has a larger one at `size`.
+    a bias at n has a larger one at `size`. Coverage found as for `jackknife`, with 100 halves: 0.90 to 0.95 of debiased
+    CKA's population value away from 0, and 0.98 to 1.00 near it; the jackknife is closer and needs a fifth of the work.
 
     Args:
         value: the scores of all examples.

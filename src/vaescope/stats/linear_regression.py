@@ -19,9 +19,9 @@ class LinearRegression(PairMeasure[Basis]):
     share of the variance of y, all features together, that x explains. It is not symmetric. Any invertible linear map
     of x leaves it as it is; of y only rotations and scalings do, as features of large variance count for more. Take it
     to ask what a layer still knows of another one, or of factors of variation. It is fitted and scored on the same
-    examples: x independent of y scores about rank(x) / (n - 1) (bias), so examples must outnumber the features of x many
-    times. Where x spans all n - 1 directions it would be 1 for every y, and there is no score ("too_few"); y may be as
-    wide as it likes.
+    examples: x independent of y scores about rank(x) / (n - 1) (bias), so examples must outnumber the features of x
+    many times. Where x spans all n - 1 directions it would be 1 for every y, and there is no score ("too_few"); y may
+    be as wide as it likes.
 
     References:
         Kornblith, Norouzi, Lee & Hinton (2019), Similarity of neural network representations revisited, section 3.

@@ -137,7 +137,7 @@ class Measure(ABC, Generic[F]):
     def no_score(self, x: F, y: F) -> RepresentationError:
         """Why a pair whose score is NaN has none, to be raised where one score was asked for."""
         return RepresentationError(
-            f"{self.name} has no score for this pair, though for each with others: it is not determined by these values.",
+            f"{self.name} has no score for this pair, though for each with others: these values do not determine it.",
             "ill_conditioned",
         )
 

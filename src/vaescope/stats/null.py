@@ -16,7 +16,13 @@ from vaescope.stats.hollow import Hollow
 from vaescope.stats.measure import Measure
 from vaescope.stats.moments import Invariants, biased_moments, debiased_moments, invariants
 
-MOMENTS = {"cka": debiased_moments, "cka_biased": biased_moments, "rv": biased_moments}
+MOMENTS = {
+    "cka": debiased_moments,
+    "cka_rbf": debiased_moments,
+    "cka_laplace": debiased_moments,
+    "cka_biased": biased_moments,
+    "rv": biased_moments,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +62,7 @@ def null_from_moments(
     """The exact permutation moments of a whole matrix of CKA, at a few operations a pair.
 
     Args:
-        measure: "cka" or "cka_biased".
+        measure: one of `MOMENTS`: a CKA, debiased or not, of whatever kernel.
         scores: what the measure gave.
         xs: Gram forms of the rows, or their `invariants`.
         ys: of the columns; those of the rows if None.
@@ -85,9 +91,9 @@ def null_from_moments(
 def pearson_tail(z: Float64[np.ndarray, "*d"], skewness: Float64[np.ndarray, "*d"]) -> Float64[np.ndarray, "*d"]:
     """P(Z >= z) for Z of Pearson type III (a shifted gamma distribution) with mean 0, variance 1 and this skewness.
 
-    Held against 20,000 permutations of each of 12 pairs (n = 200 and 500, both CKAs, spectra from flat to i^-2, skewness
-    0 to 2.4), p <= .05, .01 and .001 came up 0.92 to 1.03, 1.00 to 1.12 and 0.75 to 1.6 times as often as it should.
-    Smaller values say "much smaller than that" and no more.
+    Held against 20,000 permutations of each of 12 pairs (n = 200 and 500, both CKAs, spectra from flat to i^-2,
+    skewness 0 to 2.4), p <= .05, .01 and .001 came up 0.92 to 1.03, 1.00 to 1.12 and 0.75 to 1.6 times as often as it
+    should. Smaller values say "much smaller than that" and no more.
     """
     from scipy.special import gammainc, gammaincc, ndtr
 

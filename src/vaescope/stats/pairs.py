@@ -93,7 +93,7 @@ class Pairs:
 
     def _side(self, count: int) -> int:
         """Representations of a block's side: as the budget allows, and some seconds of work where blocks are kept."""
-        if issubclass(self._form, Vector):
+        if issubclass(self._form, Vector) and not self._of.certainty.names:
             most = int((self._of.budget / 32) ** 0.5)
             if self._of.folder is not None:
                 most = min(most, int((MACS_AT_ONCE / (self._n * self._n / 2)) ** 0.5))

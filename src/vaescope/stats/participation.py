@@ -9,7 +9,7 @@ from jaxtyping import Float64
 from vaescope.errors import UsageError
 
 if TYPE_CHECKING:
-    from vaescope.stats.gram import Centred
+    from vaescope.stats.hollow import Hollow
 
 
 def participation_ratio(x: object, corrected: bool = True) -> float:
@@ -47,7 +47,7 @@ def participation_ratio(x: object, corrected: bool = True) -> float:
     return float(participation_ratios([form], corrected)[0])
 
 
-def participation_ratios(forms: "Sequence[Centred]", corrected: bool = True) -> Float64[np.ndarray, " r"]:
+def participation_ratios(forms: "Sequence[Hollow]", corrected: bool = True) -> Float64[np.ndarray, " r"]:
     """The ratios of prepared representations (`Gram` or `Features`), at a few operations an example.
 
     With a the diagonal of K (squared norms of the centred examples), q = |K~|^2 off the diagonal, and t = tr K:

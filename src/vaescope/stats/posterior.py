@@ -90,7 +90,7 @@ def moments(x: Shaped[np.ndarray, "n w"]) -> tuple[Float64[np.ndarray, "n d"], F
     means -= means.mean(axis=0)
     size = np.abs(covariances).max(axis=(1, 2))
     skew = np.abs(covariances - covariances.swapaxes(1, 2)).max(axis=(1, 2))
-    _refuse(skew > NEGATIVE * size, "a symmetric matrix")
+    _refuse(skew > NEGATIVE * size, "symmetric entries")
     variances, axes = np.linalg.eigh((covariances + covariances.swapaxes(1, 2)) / 2)
     _refuse(variances[:, 0] < -NEGATIVE * size, "no negative eigenvalue")
     roots = (axes * np.sqrt(np.maximum(variances, 0))[:, None, :]) @ axes.swapaxes(1, 2)
@@ -101,9 +101,7 @@ def moments(x: Shaped[np.ndarray, "n w"]) -> tuple[Float64[np.ndarray, "n d"], F
 def _refuse(bad: np.ndarray, expected: str) -> None:
     if bad.any():
         raise RepresentationError(
-            f"expected every covariance to be {expected}; {int(bad.sum()):,} of {len(bad):,} examples have another one, "
-            f"the first at row {int(bad.argmax())}. Rows are a mean, then the covariance row by row.".replace(
-                "to be no negative", "to have no negative"
-            ),
+            f"expected every covariance to have {expected}; {int(bad.sum()):,} of {len(bad):,} have not, the first at "
+            f"row {int(bad.argmax())}. Rows are a mean, then the covariance row by row.",
             "ill_conditioned",
         )

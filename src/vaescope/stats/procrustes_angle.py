@@ -12,7 +12,7 @@ from vaescope.stats.form import Form
 from vaescope.stats.measure import MEASURES, Pairs, Transform
 from vaescope.stats.thin import singular_sum
 
-NEAR = 0.95  # similarities above are computed again in float64: the angle magnifies their error
+NEAR = 0.99  # similarities above are computed again in float64: the angle magnifies their error
 
 
 @MEASURES.register

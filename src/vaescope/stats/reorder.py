@@ -1,6 +1,7 @@
 """Prepared forms with their examples in another order, or with fewer of them, without preparing again.
 
-`Gram`, `Features` and `Factor` are known here. A form of another kind takes part by two methods of its own:
+All forms of this package but `BatchGrams` and `Posterior` can be permuted; `Gram`, `Features`, `Factor` and `Units` can
+be cut. A form from elsewhere takes part by two methods of its own:
 
 - `permuted(orders)`: the forms of `x[order]` for each of `orders`, (b, n), as a list, up to rounding;
 - `kept(rows)`: the forms of `x[some]` for each array `some` of distinct positions in `rows`, as a list, up to rounding.
@@ -17,11 +18,16 @@ import numpy as np
 from jaxtyping import Int
 
 from vaescope.errors import UsageError
+from vaescope.stats.dissimilarities import Dissimilarities, DissimilarityRanks
 from vaescope.stats.factor import Factor
 from vaescope.stats.features import Features
 from vaescope.stats.form import Form, whole
 from vaescope.stats.gram import Gram
-from vaescope.stats.hollow import centred_again, centred_whole, triangle, unpacked
+from vaescope.stats.hollow import centred_again, centred_whole, symmetric, triangle, unpacked
+from vaescope.stats.neighbours import Neighbours
+from vaescope.stats.pwcca import Projected
+from vaescope.stats.thin import Thin
+from vaescope.stats.unit_matching import Units
 
 Again = Callable[[np.ndarray], Form]  # prepares x[rows]
 
@@ -54,13 +60,22 @@ def permuted(form: Form, orders: Int[np.ndarray, "b n"], again: Again | None = N
     if isinstance(form, Features):
         values = whole(form.values)
         return [replace(form, values=values[order], diagonal=form.diagonal[order]) for order in orders]
-    if isinstance(form, Factor):
+    if isinstance(form, Thin):
         values, mark = form.values, form.mark.to_bytes(8, "little")
         digests = [blake2b(mark + order.tobytes(), digest_size=8).digest() for order in orders]
-        return [
-            Factor(values[order], int.from_bytes(digest, "little"))
-            for order, digest in zip(orders, digests, strict=True)
-        ]
+        marks = [int.from_bytes(digest, "little") for digest in digests]
+        return [replace(form, factor=values[order], mark=m) for order, m in zip(orders, marks, strict=True)]
+    if isinstance(form, Dissimilarities | DissimilarityRanks):
+        matrix = symmetric(whole(form.values), orders.shape[1])
+        return [replace(form, values=triangle(matrix, order)) for order in orders]
+    if isinstance(form, Neighbours):
+        return [_relabelled(form, order) for order in orders]
+    if isinstance(form, Projected):
+        vectors = whole(form.vectors)
+        return [replace(form, vectors=vectors[order]) for order in orders]
+    if isinstance(form, Units):
+        values = whole(form.values)
+        return [replace(form, values=values[order]) for order in orders]
     return [_prepared(form, order, again) for order in orders]
 
 
@@ -86,7 +101,20 @@ def kept(form: Form, rows: Sequence[np.ndarray], again: Again | None = None) -> 
         return made
     if isinstance(form, Factor):
         return [Factor.marked(_cut(form.values, some), form.values.dtype) for some in rows]
+    if isinstance(form, Units):
+        values = whole(form.values)
+        return [replace(form, values=_cut(values, some).astype(values.dtype)) for some in rows]
     return [_prepared(form, some, again) for some in rows]
+
+
+def _relabelled(form: Neighbours, order: Int[np.ndarray, " n"]) -> Neighbours:
+    """Neighbourhoods of the examples in another order: the example at place order[i] is now at place i."""
+    n, count = len(order), int(form.sizes.sum())
+    place = np.argsort(order)
+    owner, member = np.divmod(form.links[:count], n)
+    links = np.zeros_like(form.links)
+    links[:count] = np.sort(place[owner] * n + place[member])
+    return replace(form, links=links, sizes=form.sizes[order])
 
 
 def _cut(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

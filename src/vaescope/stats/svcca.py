@@ -65,7 +65,7 @@ class SVCCA(ProductMeasure[Leading]):
 
     As mean CCA, but directions of little variance, noise among them, are left out: take it where features outnumber
     examples or CCA is refused. Which components just make the 99 % decides the score, so it can jump between
-    almost equal representations. Independent representations score about 0.9 sqrt(k / n), k components kept, and
+    almost equal representations. Independent representations score about 0.87 sqrt(k / n), k components kept, and
     near 1 where k + l comes to n: a wide layer with a flat spectrum is still biased.
 
     Attributes:

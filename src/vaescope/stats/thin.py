@@ -126,17 +126,19 @@ def nuclear_norms(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]
     Products of one size are taken together; each is worked on alone, so its result does not depend on the others.
     """
     norms = [0.0] * len(pairs)
-    squares: dict[int, list[tuple[int, np.ndarray]]] = {}
+    places: dict[int, list[int]] = {}
     for place, (x, y) in enumerate(pairs):
-        cross = x.T @ y if x.shape[1] >= y.shape[1] else y.T @ x
-        if cross.dtype == np.float64:
-            norms[place] = singular_sum(cross)
+        if np.result_type(x, y) == np.float64:
+            norms[place] = singular_sum(x.T @ y)
         else:
-            cross = cross.astype(np.float64)
-            squares.setdefault(cross.shape[1], []).append((place, cross.T @ cross))
-    for alike in squares.values():
-        values = np.linalg.eigvalsh(np.stack([square for _, square in alike]))
-        for (place, _), eigenvalues in zip(alike, values, strict=True):
+            places.setdefault(min(x.shape[1], y.shape[1]), []).append(place)
+    for size, alike in places.items():
+        squares = np.empty((len(alike), size, size))
+        for square, place in zip(squares, alike, strict=True):
+            x, y = pairs[place] if pairs[place][0].shape[1] > size else pairs[place][::-1]
+            cross = (x.T @ y).astype(np.float64)
+            np.matmul(cross.T, cross, out=square)
+        for place, eigenvalues in zip(alike, np.linalg.eigvalsh(squares), strict=True):
             norms[place] = float(np.sqrt(np.maximum(eigenvalues, 0)).sum())
     return norms
 

@@ -49,8 +49,9 @@ def _starts(x: np.ndarray, y: np.ndarray, cross: np.ndarray, a: np.ndarray, b: n
     """Rotations that are right if only the means matter, if only the covariances do, if axes match; and others."""
     axes, others = _axes(x, a), _axes(y, b)
     covariances, _ = _climbed(axes @ others.T, np.zeros_like(cross), a, b, FIRST)
-    pulls = np.einsum("ji,jk,ki->i", covariances @ others, cross, others), np.einsum(
-        "ji,jk,ki->i", axes, cross, covariances.T @ axes
+    pulls = (
+        np.einsum("ji,jk,ki->i", covariances @ others, cross, others),
+        np.einsum("ji,jk,ki->i", axes, cross, covariances.T @ axes),
     )  # covariances do not see the signs of axes, means do
     signs = [np.where(pull < 0, -1.0, 1.0) for pull in pulls]
     rotations = [
@@ -71,9 +72,7 @@ def _axes(means: np.ndarray, roots: np.ndarray) -> np.ndarray:
     return axes * np.where(((means @ axes) ** 3).sum(axis=0) < 0, -1.0, 1.0)
 
 
-def _climbed(
-    turn: np.ndarray, cross: np.ndarray, a: np.ndarray, b: np.ndarray, steps: int
-) -> tuple[np.ndarray, float]:
+def _climbed(turn: np.ndarray, cross: np.ndarray, a: np.ndarray, b: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
     """The rotation after some steps, and its J. Steps are lengthened as long as that pays; none lowers J."""
     value, best = _gain(turn, cross, a, b)
     stride = 1.0

@@ -31,8 +31,8 @@ def every_case(
             holds(seed, n, p, p)
 
         holds = of_one_width
-    least = max(n[0], subject.enough(0))
-    most = max(n[1], least + 20)
+    least = subject.enough(n[0])
+    most = max(subject.enough(n[1]), least + 10)
     count = examples or subject.examples
     if engine() == "hypothesis":
         _by_hypothesis(holds, (least, most), p, count, subject.seed)
@@ -52,7 +52,7 @@ def _by_hypothesis(holds: Case, n: tuple[int, int], p: tuple[int, int], examples
         max_examples=examples,
         database=None,
         report_multiple_bugs=False,
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=tuple(hypothesis.HealthCheck.__members__.values()),
         verbosity=hypothesis.Verbosity.quiet,
         print_blob=False,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),

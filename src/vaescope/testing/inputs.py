@@ -1,6 +1,7 @@
 """Input that has no score is refused with its reason, and how an array lies in memory does not matter."""
 
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -94,14 +95,13 @@ def refuses_values_that_are_not_finite(subject: Subject) -> None:
         "a row": (2, slice(None)),
         "all cells": slice(None),
     }
-    for kind in (np.float64, np.float32):
-        for value in (np.nan, np.inf, -np.inf):
-            for where, place in places.items():
-                bad = x.astype(kind)
-                bad[place] = value
-                what = f"{value} in {where} of {shapes(bad)}"
-                prepare_refuses(subject, bad, "non_finite", what)
-                refused(subject, bad, y.astype(kind), {"non_finite"}, f"x with {what}")
+    cases = product((np.float64, np.float32), (np.nan, np.inf, -np.inf), places.items())
+    for kind, value, (where, place) in cases:
+        bad = x.astype(kind)
+        bad[place] = value
+        what = f"{value} in {where} of {shapes(bad)}"
+        prepare_refuses(subject, bad, "non_finite", what)
+        refused(subject, bad, y.astype(kind), {"non_finite"}, f"x with {what}")
         refused(subject, y.astype(kind), bad, {"non_finite"}, f"y with {what}")
 
 

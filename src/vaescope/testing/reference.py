@@ -45,7 +45,7 @@ def agrees_with_its_reference_or_refuses_on_hard_data(subject: Subject) -> None:
     reference = _reference(subject)
     least = subject.measure.minimum_n
     pairs = {} if subject.structured else hard_pairs(subject, "reference")
-    for n, p, q in ((least, 2, 2), (least + 1, 3, 2), (subject.enough(300), 6, 5), (subject.enough(25), 200, 150)):
+    for n, p, q in ((least, 2, 2), (least + 1, 3, 2), (subject.enough(150), 6, 5), (subject.enough(25), 200, 150)):
         x, y = subject.pair(subject.rng("reference", n, p), max(n, subject.enough(8)), p, q)
         pairs[f"{n} examples"] = x[:n], y[:n]
     for i in range(4):

@@ -34,9 +34,7 @@ def pairing_of_the_examples_matters(subject: Subject) -> None:
         x, y = subject.pair(rng, subject.enough(60))
         if abs(subject.score(x[rng.permutation(len(x))], y) - subject.score(x, y)) > 1e-3:
             return
-    raise CheckFailed(
-        f"expected another score when the examples of x alone are permuted; got the same 5 times of 5 ({shapes(x, y)})"
-    )
+    raise CheckFailed("expected another score when the examples of x alone are permuted; got the same 5 times of 5")
 
 
 @check
@@ -67,11 +65,11 @@ def every_feature_counts(subject: Subject) -> None:
                 x, y = subject.pair(rng, n, p, 5)
                 other = x.copy()
                 other[:, place] = 30 * rng.standard_normal(n)
-                scores = [subject.score_or_refusal(*pair) for pair in ((x, y), (other, y), (y, x), (y, other))]
-                if any(isinstance(score, RepresentationError) for score in scores) and p > n:
+                pairs = (x, y), (other, y), (y, x), (y, other)
+                scores = [s for s in (subject.score_or_refusal(*pair) for pair in pairs) if isinstance(s, float)]
+                if len(scores) < len(pairs) and p > n:
                     break  # a measure that refuses more features than examples
-                before, after, turned, turned_after = scores
-                if abs(after - before) > 1e-9 and abs(turned_after - turned) > 1e-9:
+                if len(scores) == len(pairs) and min(abs(np.diff(scores)[::2])) > 1e-9:
                     break
             else:
                 raise CheckFailed(f"expected another score with another feature {place} of {p}; got the same")
