@@ -64,6 +64,7 @@ class Stops(Progress):
 
 def test_stopped_anywhere_the_same_call_continues(tmp_path):
     reps = zoo(200, 30)
+    reps["layer 7"], reps["layer 150"] = reps["layer 3"], reps["layer 3"].copy()
     loaded: list[str] = []
 
     def loader(label):
@@ -83,8 +84,11 @@ def test_stopped_anywhere_the_same_call_continues(tmp_path):
     assert stops > 2
     assert np.array_equal(found.matrix, whole)
     loaded.clear()
-    again = vaescope.similarity_matrix(lazy, folder=tmp_path)
+    blocks = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("blocks/*")}
+    again = vaescope.similarity_matrix(lazy, folder=tmp_path, memory_budget=1)
     assert np.array_equal(again.matrix, whole)
+    assert len(loaded) <= 1  # the first, to see how many examples there are
+    assert blocks == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("blocks/*")}
 
 
 def test_damaged_files_of_the_folder_are_made_again(tmp_path):
@@ -195,3 +199,26 @@ def test_few_examples_for_the_dimensions_are_warned_of_where_the_measure_is_bias
     for name, warned in (("cka", False), ("cka_biased", True), ("procrustes", True), ("mutual_knn", False)):
         found = vaescope.similarity_matrix(reps, measure=name)
         assert any("n = 50 examples are few" in w for w in found.warnings) == warned
+
+
+def test_equal_representations_are_prepared_once_and_score_alike(monkeypatch, tmp_path):
+    from vaescope.stats.gram import LinearGram
+
+    made: list[int] = []
+    of = LinearGram.of.__func__
+    monkeypatch.setattr(LinearGram, "of", classmethod(lambda cls, x: (made.append(x.p), of(cls, x))[1]))
+    reps = zoo(4)
+    twice = {**reps, **{f"again {k}": x.copy() for k, x in reps.items()}}
+    almost = reps["layer 1"].copy()
+    almost[-1, -1] += 1
+    found = vaescope.similarity_matrix({**twice, "almost": almost})
+    assert len(made) == 5
+    square = found.to_pandas()
+    whole = vaescope.similarity_matrix(reps).to_pandas()
+    for a in whole:
+        for b in whole:
+            assert square.loc[a, f"again {b}"] == square.loc[f"again {a}", b] == whole.loc[a, b]
+    assert square.loc["layer 1", "almost"] < 1
+    for _ in range(2):
+        kept = vaescope.similarity_matrix({**twice, "almost": almost}, folder=tmp_path)
+        assert np.array_equal(kept.matrix, found.matrix)

@@ -1,10 +1,20 @@
-from .console import shown as show_progress
+from .console import show_progress as show_progress
 from .data.load import load_dataset as load_dataset
 from .pipeline import load_study as load_study
 from .pipeline import run as run
+from .stats.ceiling import noise_ceiling as noise_ceiling
+from .stats.components import component_curve as component_curve
+from .stats.influence import influence as influence
+from .stats.influence import leave_one_out as leave_one_out
+from .stats.influence import without_top as without_top
+from .stats.participation import participation_ratio as participation_ratio
+from .stats.posterior import gaussian as gaussian
 from .stats.results import Results as Results
 from .stats.results import open as open
 from .stats.similarity import similarity as similarity
+from .stats.streaming import StreamingCKA as StreamingCKA
+from .stats.streaming_metric import streaming_cka_metric as streaming_cka_metric
+from .stats.sweep import n_sweep as n_sweep
 from .zoo import SimilarityMatrix as SimilarityMatrix
 from .zoo import similarity_matrix as similarity_matrix
 

@@ -16,7 +16,7 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
-from vaescope.console import clean, say, shown, table
+from vaescope.console import clean, say, show_progress, table
 from vaescope.errors import Interrupted, UsageError, VaescopeError
 
 app = typer.Typer(
@@ -107,7 +107,7 @@ def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None
     keep_freed_memory()
     loaded = load_study(study, overrides or [])
     path = out or default_out(loaded)
-    with shown() as progress:
+    with show_progress() as progress:
         results = run_study(loaded, path, progress, _bytes(memory))
     say(in_words(results))
     say(f"Report: {path / 'report.html'}")
@@ -146,7 +146,7 @@ def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = No
     else:
         loaded = load_study(study, overrides or [])
         folder = StudyFolder.create(out or default_out(loaded), loaded)
-    with shown() as progress:
+    with show_progress() as progress:
         train_study(folder, progress)
     say(f"Trained: {folder.path}")
     _tell_failed(failed(folder))
@@ -161,7 +161,7 @@ def compare(folder: FolderArgument, memory: MemoryOption = None) -> None:
     from vaescope.stats.compare import compare as compare_study
 
     keep_freed_memory()
-    with shown() as progress:
+    with show_progress() as progress:
         compare_study(StudyFolder(folder), progress, _bytes(memory))
     say(f"Compared: {folder / 'similarity.zarr'}, {folder / 'similarity.parquet'}")
 
@@ -176,7 +176,7 @@ def report(
     from vaescope.stats.results import Results
     from vaescope.views.report import report as write_report
 
-    with shown() as progress:
+    with show_progress() as progress:
         path = write_report(Results(folder), out or folder / "report.html", progress)
     say(f"Report: {path}")
 

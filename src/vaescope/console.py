@@ -134,7 +134,7 @@ class Live(Shown):
 
 
 @contextmanager
-def shown() -> Iterator[Progress]:
+def show_progress() -> Iterator[Progress]:
     """Progress for one command: bars on a terminal, lines otherwise; Ctrl-C and SIGTERM stop it in good order."""
     with Stop().listening() as stop:
         if not sys.stdout.isatty():

@@ -4,13 +4,9 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from definitions import RIGHT, reference, third_party
 from mutants import MUTANTS, Mutant
 

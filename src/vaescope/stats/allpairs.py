@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,8 @@ from vaescope.stats.form import Form
 from vaescope.stats.measure import Measure, Reason
 from vaescope.stats.pairs import Pairs
 from vaescope.stats.prepared import Prepared, Workers
+
+CHECKED = 1 << 27  # bytes up to which equal representations are looked for: wider ones are hardly ever given twice
 
 
 @dataclass(frozen=True)
@@ -107,23 +112,27 @@ class AllPairs:
         form = self.measure.form_for(n, widths) if plain or n > MOST_EXAMPLES else self.measure.form
         size = sum(form.nbytes(n, s.shape[1] if s.shape else n) for s in sources)
         with self._store(form, size) as prepared:
-            sides = self._prepare(prepared, form, sources, n)
+            sides, twins = self._prepare(prepared, form, sources, n)
             ready = time.perf_counter()
-            pairs = Pairs(self, sources, sides, form, prepared, n)
-            matrix, reasons, extras = pairs.run(len(self.xs), self.ys is None)
+            a = len(self.xs)
+            rows, columns = (sorted(set(part)) for part in (twins[:a], twins[a:]))
+            kept = [*rows, *columns]
+            pairs = Pairs(self, [sources[k] for k in kept], [sides[k] for k in kept], form, prepared, n)
+            matrix, reasons, extras = pairs.run(len(rows), self.ys is None)
             ratios = pairs.participation_ratios()
-        a = len(self.xs)
-        found = tuple(self._shapes[k][1] for k in range(len(sources)))
+        left = [rows.index(k) for k in twins[:a]]
+        right = left if self.ys is None else [columns.index(k) for k in twins[a:]]
+        every = np.ix_(left, right)
+        widths = [self._shapes[k][1] for k in range(len(sources))]
         seconds = {"preparing": ready - begun, "pairs": time.perf_counter() - ready}
-        two = self.ys is not None
         return Found(
-            matrix,
-            reasons,
+            matrix[every],
+            reasons[every],
             n,
-            (found[:a], found[a:] if two else found),
+            (tuple(widths[:a]), tuple(widths if self.ys is None else widths[a:])),
             seconds,
-            extras,
-            (ratios[:a], ratios[a:] if two else ratios),
+            {name: values[every] for name, values in extras.items()},
+            (ratios[left], ratios[right] if self.ys is None else ratios[len(rows) :][right]),
         )
 
     @contextmanager
@@ -149,19 +158,24 @@ class AllPairs:
 
     def _prepare(
         self, prepared: Prepared | None, form: type[Form], sources: Sequence[Source], n: int
-    ) -> "list[Form | Reason | Path]":
-        """The form of each source, the file it lies in, or the reason why there is none."""
+    ) -> "tuple[list[Form | Reason | Path], list[int]]":
+        """The form of each source, its file, or the reason why there is none; and which source it is equal to."""
         self.progress.stage("preparing", len(sources))
+        paths: list[Path] = []
+        if prepared is not None:
+            place = partial(prepared.file, form, n)
+            paths = list(self.workers(lambda s: place([s.content(), self.precision]), sources))
+        number = {path.name: k for k, path in enumerate(paths)}
+        seen: dict[bytes, int] = {}
+        lock = Lock()
 
-        def work(k: int) -> "Form | Reason | Path":
+        def work(k: int) -> "tuple[Form | Reason | Path, int]":
             self.progress.check()
-            path = None
-            if prepared is not None:
-                path = prepared.file(form, n, [sources[k].content(), self.precision])
-                shape = sources[k].shape
-                if shape is not None and prepared.has(path):
-                    self._shapes[k] = shape
-                    return path
+            path = paths[k] if paths else None
+            if path is not None and prepared is not None and prepared.has(path):
+                self._shapes[k] = prepared.shape(path)
+                twin = number.get(prepared.twin(path), number[path.name])
+                return path, twin
             x = self._loaded(sources, k)
             if len(x) != n:
                 raise RepresentationError(
@@ -170,19 +184,37 @@ class AllPairs:
                     "all with the same probe set.",
                     "shape_mismatch",
                 )
-            if path is not None and prepared is not None and prepared.has(path):
-                return path
+            if x.nbytes <= CHECKED:
+                with lock:
+                    twin = seen.setdefault(fingerprint(x), k)
+                if twin != k:
+                    if path is not None and prepared is not None and path != paths[twin]:
+                        prepared.write(path, Reason.NOT_COMPUTED, x.shape, paths[twin].name)
+                    return Reason.NOT_COMPUTED, twin
             try:
                 made: Form | Reason = form.of(Examples(x, self.precision))
             except RepresentationError as error:
                 made = Reason[error.reason.upper()]
             if path is None or prepared is None:
-                return made
-            prepared.write(path, made)
-            return path
+                return made, k
+            prepared.write(path, made, x.shape)
+            return path, k
 
         found = []
         for made in self.workers(work, range(len(sources))):
             found.append(made)
             self.progress.advance()
-        return found
+        return [made for made, _ in found], [twin for _, twin in found]
+
+
+def fingerprint(x: np.ndarray) -> bytes:
+    """Equal for equal arrays, and for others only by design: 16 rows, and sums of the bits of all rows and columns."""
+    bits = np.ascontiguousarray(x).view(np.uint32 if x.dtype.itemsize == 4 else np.uint64)
+    digest = blake2b(f"{x.dtype} {x.shape}".encode(), digest_size=16)
+    for part in (
+        bits[:: max(1, len(bits) // 16)],
+        bits.sum(axis=0, dtype=np.uint64),
+        bits.sum(axis=1, dtype=np.uint64),
+    ):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.digest()

@@ -92,7 +92,8 @@ def _without_constant(block: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]
 
     A third of a trained convolutional layer can be constant: always 0 after its ReLU.
     """
-    constant = block.max(axis=0) == block.min(axis=0)
+    largest = block.max(axis=0)
+    constant = (largest == block.min(axis=0)) & np.isfinite(largest)  # a column of infinities is to be refused
     if constant.sum() * 8 < block.shape[1]:
         return block, None
     live = np.flatnonzero(~constant)

@@ -113,13 +113,21 @@ class Prepared:
         text = json.dumps([form.name, form.version, n, *source])
         return self.path / f"{form.name}-{n}-{sha256(text.encode()).hexdigest()[:32]}"
 
-    def write(self, path: Path, made: Form | Reason) -> None:
-        """Keep a form, or the reason why there is none. Not durable: what a power cut tears is made again."""
+    def write(self, path: Path, made: Form | Reason, shape: tuple[int, ...] = (), twin: str = "") -> None:
+        """Keep a form, or the reason why there is none. Not durable: what a power cut tears is made again.
+
+        Args:
+            path: what `file` gave.
+            made: the form.
+            shape: of the representation.
+            twin: the name of the file of an equal representation, where the form lies instead.
+        """
         arrays: dict[str, np.ndarray] = {}
         if not isinstance(made, Reason):
             arrays, made = made.to_arrays(), Reason.OK
         data = safetensors.numpy.save(
-            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata={"reason": made.label}
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()},
+            metadata={"reason": made.label, "shape": json.dumps(shape), "twin": twin},
         )
         part = path.with_name(f".{path.name}.{uuid4().hex}.part")
         try:
@@ -151,6 +159,15 @@ class Prepared:
             pass
         return False
 
+    def shape(self, path: Path) -> tuple[int, int]:
+        """Of the representation. `has` must have been asked."""
+        n, p = json.loads(_header(path)[0]["__metadata__"]["shape"])
+        return n, p
+
+    def twin(self, path: Path) -> str:
+        """The name of the file where the form lies instead, "" if here. `has` must have been asked."""
+        return _header(path)[0]["__metadata__"]["twin"]
+
     def read(self, path: Path, form: type[Form], in_memory: bool = False) -> Form | Reason:
         """The form, or the reason why there is none. `has` must have been asked.
 
@@ -159,9 +176,7 @@ class Prepared:
             form: of what was written.
             in_memory: False leaves large arrays on disk, to be read where they are sliced.
         """
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header: Mapping[str, Any] = json.loads(file.read(length))
+        header, length = _header(path)
         reason = Reason[header["__metadata__"]["reason"].upper()]
         if reason is not Reason.OK:
             return reason
@@ -171,6 +186,13 @@ class Prepared:
             if name != "__metadata__"
         }
         return form.from_arrays({name: whole(a) for name, a in stored.items()} if in_memory else stored)
+
+
+def _header(path: Path) -> tuple[Mapping[str, Any], int]:
+    """What a file says it holds, and how many bytes it takes to say so."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(length)), length
 
 
 def _intact(path: Path) -> bool:

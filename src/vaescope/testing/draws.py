@@ -52,7 +52,7 @@ def _by_hypothesis(holds: Case, n: tuple[int, int], p: tuple[int, int], examples
         max_examples=examples,
         database=None,
         report_multiple_bugs=False,
-        suppress_health_check=tuple(hypothesis.HealthCheck.__members__.values()),
+        suppress_health_check=list(hypothesis.HealthCheck),  # type: ignore[arg-type]
         verbosity=hypothesis.Verbosity.quiet,
         print_blob=False,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),

@@ -64,7 +64,7 @@ def the_better_score_means_more_similar(subject: Subject) -> None:
         mixed = [x if t == 0 else (x + t * other) / (1 + t) for t in levels]
         means += [sign * subject.score(x, y) / 6 for y in [*mixed, other]]
     steps = -np.diff(means)
-    falls = bool(steps[0] > 1e-5 and (steps > -1e-3 * np.abs(means).max()).all() and steps.sum() > 0.05)
+    falls = bool(steps[0] > 1e-5 and (steps > -0.05 * steps.sum()).all() and steps.sum() > 0.05)
     direction = "fall" if sign > 0 else "rise"
     require(
         falls,
