@@ -21,7 +21,7 @@ from timing import K, N, best, multiply, on_cores, timed
 
 import vaescope
 from vaescope.errors import UsageError
-from vaescope.stats.examples import Precision
+from vaescope.stats.forms.examples import Precision
 
 Layers = Mapping[str, np.ndarray]
 

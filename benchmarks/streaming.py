@@ -25,7 +25,7 @@ import torch
 from activations import QUICK, STEPS, Activations
 from timing import on_cores
 
-from vaescope.stats.streaming import StreamingCKA
+from vaescope.stats.streaming.estimator import StreamingCKA
 
 CLAIM, ERROR, GROWTH = 15.0, 1e-4, 16.0
 

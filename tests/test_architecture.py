@@ -22,7 +22,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 SHELL = {"cli.py", "console.py", "__main__.py"}
 VERBS = set(
     re.findall(
-        r"`((?:(?:data|models|runs|stats|views)/)?[a-z_]+\.py)`",
+        r"`((?:(?:data|models|runs|stats|views|testing)/)?[a-z_]+\.py)`",
         (ROOT / "docs" / "architecture.md").read_text().split("## ")[0],
     )
 )

@@ -202,7 +202,7 @@ def test_few_examples_for_the_dimensions_are_warned_of_where_the_measure_is_bias
 
 
 def test_equal_representations_are_prepared_once_and_score_alike(monkeypatch, tmp_path):
-    from vaescope.stats.gram import LinearGram
+    from vaescope.stats.forms.gram import LinearGram
 
     made: list[int] = []
     of = LinearGram.of.__func__
@@ -222,3 +222,16 @@ def test_equal_representations_are_prepared_once_and_score_alike(monkeypatch, tm
     for _ in range(2):
         kept = vaescope.similarity_matrix({**twice, "almost": almost}, folder=tmp_path)
         assert np.array_equal(kept.matrix, found.matrix)
+
+
+def test_a_measure_with_options_is_prepared_with_them(tmp_path):
+    from vaescope.stats.measures.procrustes import Procrustes
+
+    reps = zoo(4)
+    cut = Procrustes(energy=0.5)
+    expected = vaescope.similarity(reps["layer 1"], reps["layer 3"], cut)
+    assert expected != vaescope.similarity(reps["layer 1"], reps["layer 3"], "procrustes")
+    assert vaescope.similarity_matrix(reps, measure="procrustes", folder=tmp_path)["layer 1", "layer 3"] != expected
+    for folder in (None, tmp_path, tmp_path):
+        found = vaescope.similarity_matrix(reps, measure=cut, folder=folder)
+        assert found["layer 1", "layer 3"] == pytest.approx(expected, abs=1e-7)

@@ -17,8 +17,8 @@ from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
 from vaescope.runs.train import build, one_pass, optimiser_of
 from vaescope.stats.cost import Cost, cost
+from vaescope.stats.forms.vector import Vector
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.vector import Vector
 
 REPEATS = 5
 
@@ -133,7 +133,7 @@ def _training_times(run: Run, threads: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Rates:
-    """Floating-point operations a second of this machine, all cores together: of products, and of pairs by measure and n."""
+    """Floating-point operations a second of this machine, all cores together: of products; of pairs by measure, n."""
 
     gemm: float
     pairs: dict[tuple[str, int], float]

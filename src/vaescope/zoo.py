@@ -12,8 +12,8 @@ from jaxtyping import Float64, UInt8
 
 from vaescope.errors import UsageError
 from vaescope.progress import Progress
-from vaescope.stats.examples import Precision
-from vaescope.stats.intervals import Method
+from vaescope.stats.certainty.intervals import Method
+from vaescope.stats.forms.examples import Precision
 from vaescope.stats.measure import Measure, Reason
 from vaescope.stats.similarity import chosen, matrix
 
@@ -178,7 +178,7 @@ def similarity_matrix(
     from vaescope.runs.machine import memory_budget as quarter
     from vaescope.runs.machine import threads_kept
     from vaescope.stats.allpairs import AllPairs
-    from vaescope.stats.certainty import Certainty, corrected
+    from vaescope.stats.certainty.asked import Certainty, corrected
     from vaescope.stats.prepared import Workers
 
     measured = chosen(measure)

@@ -3,7 +3,7 @@ import pytest
 from oracles import ORACLES
 
 from vaescope.errors import RepresentationError, UsageError
-from vaescope.stats.components import component_curve, default_ks
+from vaescope.stats.certainty.components import component_curve, default_ks
 
 
 def principal(x, k):

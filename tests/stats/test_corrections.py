@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from vaescope.errors import UsageError
-from vaescope.stats.corrections import adjusted, max_t
+from vaescope.stats.certainty.corrections import adjusted, max_t
 
 P = np.random.default_rng(0).uniform(size=(6, 7)) ** 3
 

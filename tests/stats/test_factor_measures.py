@@ -5,15 +5,15 @@ import pytest
 from oracles import ORACLES
 
 from vaescope.errors import RepresentationError, UsageError
-from vaescope.stats.examples import Examples
-from vaescope.stats.factor import Factor
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.factor import Factor
+from vaescope.stats.forms.posterior import gaussian
+from vaescope.stats.forms.turning import best_turn
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.posterior import gaussian
-from vaescope.stats.procrustes import Procrustes
-from vaescope.stats.procrustes_angle import ProcrustesAngle
+from vaescope.stats.measures.procrustes import Procrustes
+from vaescope.stats.measures.procrustes_angle import ProcrustesAngle
+from vaescope.stats.measures.svcca import SVCCA
 from vaescope.stats.similarity import similarity
-from vaescope.stats.svcca import SVCCA
-from vaescope.stats.turning import best_turn
 
 NAMES = ("procrustes", "procrustes_angle", "bures", "cca", "svcca", "pwcca", "linear_regression", "permutation")
 CORRELATED = ("cca", "svcca", "pwcca", "linear_regression")
@@ -277,7 +277,7 @@ def test_the_gaussian_shape_distance_is_the_least_over_rotations(d, e, rank):
 
 
 def test_no_random_start_finds_a_better_rotation():
-    from vaescope.stats.gaussian_shape import Posterior, distance
+    from vaescope.stats.measures.gaussian_shape import Posterior, distance
 
     for seed in range(3):
         forms = [Posterior.of(Examples(posterior(2 * seed + k, 40, 4))) for k in range(2)]

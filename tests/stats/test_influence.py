@@ -3,9 +3,9 @@ import pytest
 from oracles import ORACLES, debiased_cka, trace_cka, u_centred
 
 from vaescope.errors import RepresentationError, UsageError
-from vaescope.stats.examples import Examples
-from vaescope.stats.gram import LinearGram
-from vaescope.stats.influence import concentration, heaviest, influence, leave_one_out, without_top
+from vaescope.stats.certainty.influence import concentration, heaviest, influence, leave_one_out, without_top
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.gram import LinearGram
 
 
 def pair(n, p, q, seed=0):

@@ -4,8 +4,8 @@ from oracles import ORACLES
 from scipy.stats import t as student
 
 from vaescope.errors import UsageError
-from vaescope.stats.block_jackknife import left_out_cka
-from vaescope.stats.intervals import (
+from vaescope.stats.certainty.block_jackknife import left_out_cka
+from vaescope.stats.certainty.intervals import (
     blocks,
     bootstrap_over_seeds,
     complements,
@@ -15,8 +15,8 @@ from vaescope.stats.intervals import (
     subsamples,
     subsampling,
 )
+from vaescope.stats.certainty.resampling import examples_interval
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.resampling import examples_interval
 
 
 def related(n, p=6, q=9, noise=1.0, seed=0):

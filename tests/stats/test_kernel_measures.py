@@ -9,17 +9,17 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from vaescope.errors import RepresentationError
-from vaescope.stats import centre
-from vaescope.stats.batch_grams import BatchGrams, batches
-from vaescope.stats.dissimilarities import centred_ranks
-from vaescope.stats.distances import NARROW
-from vaescope.stats.examples import Examples
-from vaescope.stats.kernel_grams import median_distance
+from vaescope.stats.forms import centring
+from vaescope.stats.forms.batch_grams import BatchGrams, batches
+from vaescope.stats.forms.dissimilarities import centred_ranks
+from vaescope.stats.forms.distances import NARROW
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.kernel_grams import median_distance
+from vaescope.stats.forms.neighbours import nearest
+from vaescope.stats.forms.vector import packed
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.neighbours import nearest
 from vaescope.stats.similarity import similarity
-from vaescope.stats.streaming import StreamingCKA
-from vaescope.stats.vector import packed
+from vaescope.stats.streaming.estimator import StreamingCKA
 
 NAMES = [
     "cka_rbf",
@@ -284,7 +284,7 @@ def test_distances_are_in_the_unit_of_the_gram_matrix():
 
 def test_a_gram_matrix_in_any_unit_is_that_of_the_rows():
     x = (draw(1, 30, 50) * 1e-30).astype(np.float32)
-    total, means, exponent = centre.scaled_gram(x, np.float32)
+    total, means, exponent = centring.scaled_gram(x, np.float32)
     rows = x.astype(np.float64) - x.astype(np.float64).mean(axis=0)
     assert np.triu(np.ldexp(total.astype(np.float64), 2 * exponent)) == pytest.approx(
         np.triu(rows @ rows.T), rel=1e-4, abs=1e-64

@@ -7,10 +7,10 @@ import pytest
 from oracles import debiased_cka, trace_cka
 
 from vaescope.errors import UsageError
-from vaescope.stats.examples import Examples
-from vaescope.stats.features import Features
-from vaescope.stats.gram import LinearGram
-from vaescope.stats.moments import biased_moments, debiased_moments, invariants
+from vaescope.stats.certainty.moments import biased_moments, debiased_moments, invariants
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.features import Features
+from vaescope.stats.forms.gram import LinearGram
 
 SKEWED = np.random.default_rng(3)
 

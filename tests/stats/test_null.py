@@ -5,14 +5,14 @@ import pytest
 from oracles import ORACLES
 
 from vaescope.errors import UsageError
-from vaescope.stats.corrections import max_t
-from vaescope.stats.form import Form
+from vaescope.stats.certainty.corrections import max_t
+from vaescope.stats.certainty.moments import invariants
+from vaescope.stats.certainty.null import calibrated, expected_cka, null_from_moments, pearson_tail, student_tail
+from vaescope.stats.certainty.participation import participation_ratio
+from vaescope.stats.certainty.permutation import counted, permutation_null, permutations
+from vaescope.stats.certainty.reorder import kept, permuted
+from vaescope.stats.forms.form import Form
 from vaescope.stats.measure import MEASURES
-from vaescope.stats.moments import invariants
-from vaescope.stats.null import calibrated, expected_cka, null_from_moments, pearson_tail, student_tail
-from vaescope.stats.participation import participation_ratio
-from vaescope.stats.permutation import counted, permutation_null, permutations
-from vaescope.stats.reorder import kept, permuted
 
 CKAS = ["cka", "cka_biased"]
 
@@ -62,7 +62,7 @@ def test_every_form_is_permuted_as_if_its_representation_were_prepared_in_that_o
 
 @pytest.mark.parametrize("name", ["cka", "cka_biased"])
 def test_feature_forms_are_permuted_and_cut_too(name):
-    from vaescope.stats.features import Features
+    from vaescope.stats.forms.features import Features
 
     x, y = zoo(30, (4, 5))
     measure = MEASURES[name]()

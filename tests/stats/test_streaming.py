@@ -13,10 +13,10 @@ from scipy.stats import t as student
 
 from vaescope.errors import RepresentationError, UsageError
 from vaescope.stats.similarity import similarity
-from vaescope.stats.streaming import StreamingCKA
-from vaescope.stats.streaming_batch import batch_products
-from vaescope.stats.streaming_metric import streaming_cka_metric
-from vaescope.stats.streaming_result import student_t
+from vaescope.stats.streaming.batch import batch_products
+from vaescope.stats.streaming.estimator import StreamingCKA
+from vaescope.stats.streaming.metric import streaming_cka_metric
+from vaescope.stats.streaming.result import student_t
 
 
 def song_hsic(x, y, kind=np.float64):
@@ -533,7 +533,7 @@ def test_read_only_inputs_are_taken():
 
 
 def test_importing_it_does_not_import_torchmetrics_pandas_or_scipy():
-    code = "import vaescope.stats.streaming, vaescope.stats.streaming_metric, sys; print(*sys.modules)"
+    code = "import vaescope.stats.streaming.estimator, vaescope.stats.streaming.metric, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert not {"torchmetrics", "pandas", "scipy", "torch"} & set(loaded.stdout.split())
 
@@ -543,7 +543,7 @@ def test_a_missing_torchmetrics_says_how_to_get_it():
 import sys
 sys.modules["torchmetrics"] = None
 from vaescope.errors import UsageError
-from vaescope.stats.streaming_metric import streaming_cka_metric
+from vaescope.stats.streaming.metric import streaming_cka_metric
 try:
     streaming_cka_metric()
 except UsageError as error:
@@ -606,7 +606,7 @@ WORKER = """
 import sys
 import numpy as np
 import torch
-from vaescope.stats.streaming_metric import streaming_cka_metric
+from vaescope.stats.streaming.metric import streaming_cka_metric
 
 rank, store = int(sys.argv[1]), sys.argv[2]
 torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)

@@ -6,13 +6,13 @@ import pytest
 from oracles import ORACLES
 
 from vaescope.errors import RepresentationError, UsageError
-from vaescope.stats.ceiling import between_floor_and_ceiling, ceiling_between, noise_ceiling
-from vaescope.stats.examples import Examples
-from vaescope.stats.features import Features
-from vaescope.stats.gram import LinearGram
-from vaescope.stats.intervals import subsamples
-from vaescope.stats.participation import participation_ratio, participation_ratios
-from vaescope.stats.sweep import converged, halves, limits, n_sweep
+from vaescope.stats.certainty.ceiling import between_floor_and_ceiling, ceiling_between, noise_ceiling
+from vaescope.stats.certainty.intervals import subsamples
+from vaescope.stats.certainty.participation import participation_ratio, participation_ratios
+from vaescope.stats.certainty.sweep import converged, halves, limits, n_sweep
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.features import Features
+from vaescope.stats.forms.gram import LinearGram
 
 
 def wide(n, seed=0):

@@ -10,9 +10,9 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.centre import refuse_non_finite
-from vaescope.stats.examples import Examples
-from vaescope.stats.form import Form, Sliceable, whole
+from vaescope.stats.forms.centring import refuse_non_finite
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.form import Form, Sliceable, whole
 from vaescope.stats.measure import PairMeasure
 
 Score = Callable[[np.ndarray, np.ndarray], float]

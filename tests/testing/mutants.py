@@ -15,8 +15,8 @@ import numpy as np
 from definitions import Centred, form, raw, third_party
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.examples import Examples
-from vaescope.stats.form import whole
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.form import whole
 from vaescope.stats.measure import PairMeasure
 
 REFERENCE = "agrees_with_its_reference"

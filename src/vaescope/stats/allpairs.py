@@ -16,9 +16,9 @@ from jaxtyping import Float64, UInt8
 
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
-from vaescope.stats.certainty import Certainty
-from vaescope.stats.examples import MOST_EXAMPLES, Examples, Precision
-from vaescope.stats.form import Form
+from vaescope.stats.certainty.asked import Certainty
+from vaescope.stats.forms.examples import MOST_EXAMPLES, Examples, Precision
+from vaescope.stats.forms.form import Form
 from vaescope.stats.measure import Measure, Reason
 from vaescope.stats.pairs import Pairs
 from vaescope.stats.prepared import Prepared, Workers
@@ -147,6 +147,12 @@ class AllPairs:
                 yield Prepared(Path(path))
 
     @property
+    def _options(self) -> list[str]:
+        """The measure and its options where it has some: they may change what is prepared."""
+        options = vars(self.measure)
+        return [self.measure.name, repr(sorted(options.items()))] if options else []
+
+    @property
     def widest(self) -> int:
         """Features of the widest representation seen."""
         return max(p for _, p in self._shapes.values())
@@ -163,8 +169,8 @@ class AllPairs:
         self.progress.stage("preparing", len(sources))
         paths: list[Path] = []
         if prepared is not None:
-            place = partial(prepared.file, form, n)
-            paths = list(self.workers(lambda s: place([s.content(), self.precision]), sources))
+            place, options = partial(prepared.file, form, n), self._options
+            paths = list(self.workers(lambda s: place([s.content(), self.precision, *options]), sources))
         number = {path.name: k for k, path in enumerate(paths)}
         seen: dict[bytes, int] = {}
         lock = Lock()
@@ -192,7 +198,8 @@ class AllPairs:
                         prepared.write(path, Reason.NOT_COMPUTED, x.shape, paths[twin].name)
                     return Reason.NOT_COMPUTED, twin
             try:
-                made: Form | Reason = form.of(Examples(x, self.precision))
+                examples = Examples(x, self.precision)
+                made: Form | Reason = self.measure.prepare(examples, form) if self._options else form.of(examples)
             except RepresentationError as error:
                 made = Reason[error.reason.upper()]
             if path is None or prepared is None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
-from vaescope.stats.examples import Examples, Precision
-from vaescope.stats.form import Form
+from vaescope.stats.forms.examples import Examples, Precision
+from vaescope.stats.forms.form import Form
+from vaescope.stats.forms.vector import Vector
 from vaescope.stats.grid import Column, Grid
 from vaescope.stats.measure import MEASURES, Measure, Reason
 from vaescope.stats.origin import origin_of
 from vaescope.stats.superblock import Group, Pending, Superblock, balanced
-from vaescope.stats.vector import Vector
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from typing import get_args
 
 from vaescope.runs.study import Study
 from vaescope.stats.compare import columns_of
-from vaescope.stats.form import ProductForm
+from vaescope.stats.forms.form import ProductForm
 from vaescope.stats.grid import Column, count_pairs
 from vaescope.stats.measure import MEASURES, Pairs
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from vaescope.progress import Progress
-from vaescope.stats.form import Engine, Sliceable
+from vaescope.stats.forms.form import Engine, Sliceable
 
 SLAB = 4_096  # elements multiplied at once
 PAD = 32

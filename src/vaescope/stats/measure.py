@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float64
 from vaescope.errors import RepresentationError
 from vaescope.progress import Progress
 from vaescope.registry import Registry
-from vaescope.stats.examples import Examples
-from vaescope.stats.form import Engine, Form, ProductForm
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.form import Engine, Form, ProductForm
 
 Transform = Literal["orthogonal", "scaling", "translation", "permutation", "linear"]
 Pairs = Literal["all", "needed"]
@@ -200,4 +200,4 @@ class PairMeasure(Measure[F]):
         return 2.0 * n * min(n, p) * min(n, q)
 
 
-MEASURES: Registry[type[Measure]] = Registry("measure", "vaescope.stats", "vaescope.measures")
+MEASURES: Registry[type[Measure]] = Registry("measure", "vaescope.stats.measures", "vaescope.measures")

@@ -11,17 +11,17 @@ import safetensors.numpy
 from jaxtyping import Float64, UInt8
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.certainty import invariants_of
-from vaescope.stats.examples import Examples
-from vaescope.stats.features import Features
-from vaescope.stats.form import Form
-from vaescope.stats.gram import LinearGram
+from vaescope.stats.certainty.asked import invariants_of
+from vaescope.stats.certainty.moments import Invariants
+from vaescope.stats.certainty.participation import participation_ratios
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.features import Features
+from vaescope.stats.forms.form import Form
+from vaescope.stats.forms.gram import LinearGram
+from vaescope.stats.forms.vector import Vector
 from vaescope.stats.inner import inner_products
 from vaescope.stats.measure import Measure, ProductMeasure, Reason
-from vaescope.stats.moments import Invariants
-from vaescope.stats.participation import participation_ratios
 from vaescope.stats.superblock import balanced
-from vaescope.stats.vector import Vector
 
 if TYPE_CHECKING:
     from vaescope.stats.allpairs import AllPairs, Source
@@ -169,7 +169,9 @@ class Pairs:
 
     def _again(self, k: int):
         """What prepares some examples of a representation anew."""
-        return lambda rows: self._form.of(Examples(np.ascontiguousarray(self._sources[k].load()[rows])))
+        return lambda rows: self._of.measure.prepare(
+            Examples(np.ascontiguousarray(self._sources[k].load()[rows])), self._form
+        )
 
     def _invariants(self, places: list[int]) -> Invariants:
         known, where = self._all_invariants

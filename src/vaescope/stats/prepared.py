@@ -17,7 +17,7 @@ import safetensors.numpy
 from threadpoolctl import threadpool_limits
 
 from vaescope.errors import ResourceError
-from vaescope.stats.form import Form, whole
+from vaescope.stats.forms.form import Form, whole
 from vaescope.stats.measure import Reason
 
 CHUNK = 8 << 20

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.centre import refuse_non_finite
-from vaescope.stats.examples import Examples, Precision
+from vaescope.stats.forms.centring import refuse_non_finite
+from vaescope.stats.forms.examples import Examples, Precision
 from vaescope.stats.measure import MEASURES, Measure
 
 _EXACT_IN_FLOAT32 = ("bool", "int8", "uint8", "int16", "uint16", "float16")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.examples import Precision
-from vaescope.stats.form import Form
+from vaescope.stats.forms.examples import Precision
+from vaescope.stats.forms.form import Form
+from vaescope.stats.forms.vector import Vector
 from vaescope.stats.inner import inner_products
 from vaescope.stats.measure import Measure, ProductMeasure, Reason
-from vaescope.stats.vector import Vector
 
 if TYPE_CHECKING:
     from vaescope.stats.compare import Comparison

@@ -5,7 +5,7 @@ import re
 from inspect import getdoc
 from typing import get_args
 
-from vaescope.stats.form import Form
+from vaescope.stats.forms.form import Form
 from vaescope.stats.measure import Pairs, Transform
 from vaescope.testing.check import check, require
 from vaescope.testing.subject import Subject

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 
 from vaescope.errors import RepresentationError
-from vaescope.stats.examples import Examples
-from vaescope.stats.form import Form
+from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.form import Form
 from vaescope.testing.check import CheckFailed, NotApplicable, check, require, require_close, shapes
 from vaescope.testing.subject import Subject
 

@@ -35,7 +35,7 @@ def is_within_its_bounds(subject: Subject) -> None:
 
 @check
 def is_extreme_on_itself(subject: Subject) -> None:
-    """A representation with itself has the bound that says "the same", and no other pair is beyond it."""
+    """A representation with itself, a copy or the very same array, has the bound that says "the same"."""
 
     def holds(seed: int, n: int, p: int, q: int) -> None:
         x, _ = subject.pair(np.random.default_rng(seed), n, p, q)

@@ -1,0 +1,1 @@
+"""How sure a score is: nulls, intervals, ceilings, and what carries it."""

@@ -1,0 +1,1 @@
+"""What representations are made into: each once, for a family of measures."""

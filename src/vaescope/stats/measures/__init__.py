@@ -1,0 +1,1 @@
+"""Every similarity measure: one file, one class."""

@@ -1,0 +1,1 @@
+"""CKA of layers that are seen one batch at a time."""
