@@ -235,3 +235,42 @@ def test_a_measure_with_options_is_prepared_with_them(tmp_path):
     for folder in (None, tmp_path, tmp_path):
         found = vaescope.similarity_matrix(reps, measure=cut, folder=folder)
         assert found["layer 1", "layer 3"] == pytest.approx(expected, abs=1e-7)
+
+
+def test_only_equal_representations_are_taken_for_equal():
+    rng = np.random.default_rng(0)
+    labels = np.zeros(1000)
+    labels[:10] = 1
+    a, b = (np.stack([order, 1 - order], 1) for order in (rng.permutation(labels), rng.permutation(labels)))
+    found = vaescope.similarity_matrix({"a": a, "b": b})
+    assert found["a", "b"] == pytest.approx(vaescope.similarity(a, b), abs=1e-12)
+    assert found["a", "b"] < 0.1
+
+
+def test_a_folder_serves_other_selections_of_the_same_representations(tmp_path):
+    reps = zoo(3)
+    same = reps["layer 0"]
+    vaescope.similarity_matrix({"o": lambda: same, "t": same.copy, "c": lambda: reps["layer 1"]}, folder=tmp_path)
+    again = {"t": same.copy, "c": lambda: reps["layer 1"]}
+    found = vaescope.similarity_matrix(again, folder=tmp_path)
+    assert np.array_equal(found.matrix, vaescope.similarity_matrix(again).matrix)
+    three = {k: lambda: same for k in "xyz"}
+    assert (vaescope.similarity_matrix(three, folder=tmp_path).matrix > 0.999999).all()
+
+
+def test_equal_representations_are_tested_against_chance_like_others(tmp_path):
+    reps = zoo(3)
+    reps["copy"] = reps["layer 1"].copy()
+    for folder in (None, tmp_path, tmp_path):
+        found = vaescope.similarity_matrix(reps, null=True, folder=folder)
+        cell = found.to_pandas(tidy=True).set_index(["x", "y"]).loc[("layer 1", "copy")]
+        assert cell["p"] < 1e-6
+        assert cell["calibrated"] == pytest.approx(1, abs=1e-6)
+    crosswise = vaescope.similarity_matrix(reps, reps, null=True, folder=tmp_path)
+    assert np.isfinite(crosswise.extras["p"]).all()
+
+
+def test_many_examples_of_few_features_load_lazily_too():
+    x = np.random.default_rng(0).standard_normal((40_500, 3))
+    found = vaescope.similarity_matrix({"a": lambda: x, "b": lambda: x[:, :2]})
+    assert found["a", "b"] == pytest.approx(vaescope.similarity(x, x[:, :2]), abs=1e-9)

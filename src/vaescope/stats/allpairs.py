@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,7 +23,7 @@ from vaescope.stats.measure import Measure, Reason
 from vaescope.stats.pairs import Pairs
 from vaescope.stats.prepared import Prepared, Workers
 
-CHECKED = 1 << 27  # bytes up to which equal representations are looked for: wider ones are hardly ever given twice
+CHECKED = 36_000_000  # bytes up to which equal ones are looked for: wider ones are hardly ever given twice
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,8 @@ class AllPairs:
         first = known[0] if known else self._loaded(sources, 0).shape
         n = first[0]
         self.measure.enough(n)
+        if len(known) < len(sources) and n > MOST_EXAMPLES:  # which form will do depends on all widths
+            known = [s.shape or self._loaded(sources, k).shape for k, s in enumerate(sources)]
         widths = [p for _, p in known] if len(known) == len(sources) else [n]
         plain = self.certainty == Certainty()
         form = self.measure.form_for(n, widths) if plain or n > MOST_EXAMPLES else self.measure.form
@@ -171,17 +173,24 @@ class AllPairs:
         if prepared is not None:
             place, options = partial(prepared.file, form, n), self._options
             paths = list(self.workers(lambda s: place([s.content(), self.precision, *options]), sources))
-        number = {path.name: k for k, path in enumerate(paths)}
+        number: dict[str, int] = {}
+        for k, path in enumerate(paths):
+            number.setdefault(path.name, k)
         seen: dict[bytes, int] = {}
         lock = Lock()
+        merged = self.certainty.null is None  # a null tests equal ones too
 
         def work(k: int) -> "tuple[Form | Reason | Path, int]":
             self.progress.check()
             path = paths[k] if paths else None
+            if merged and path is not None and number[path.name] != k:  # the same content again
+                return Reason.NOT_COMPUTED, number[path.name]
             if path is not None and prepared is not None and prepared.has(path):
-                self._shapes[k] = prepared.shape(path)
-                twin = number.get(prepared.twin(path), number[path.name])
-                return path, twin
+                twin = prepared.twin(path)
+                if not twin or twin in number:
+                    self._shapes[k] = prepared.shape(path)
+                    other = number[twin] if twin else k
+                    return (path, other) if merged or not twin else (paths[other], k)
             x = self._loaded(sources, k)
             if len(x) != n:
                 raise RepresentationError(
@@ -190,11 +199,12 @@ class AllPairs:
                     "all with the same probe set.",
                     "shape_mismatch",
                 )
-            if x.nbytes <= CHECKED:
+            if merged and x.nbytes <= CHECKED:
+                key = fingerprint(x)
                 with lock:
-                    twin = seen.setdefault(fingerprint(x), k)
+                    twin = seen.setdefault(key, k)
                 if twin != k:
-                    if path is not None and prepared is not None and path != paths[twin]:
+                    if path is not None and prepared is not None:
                         prepared.write(path, Reason.NOT_COMPUTED, x.shape, paths[twin].name)
                     return Reason.NOT_COMPUTED, twin
             try:
@@ -211,17 +221,15 @@ class AllPairs:
         for made in self.workers(work, range(len(sources))):
             found.append(made)
             self.progress.advance()
-        return [made for made, _ in found], [twin for _, twin in found]
+        twins = [twin for _, twin in found]
+        for k, twin in enumerate(twins):
+            twins[k] = twins[twin]  # a twin's twin, if the folder knows it
+            self._shapes.setdefault(k, self._shapes[twins[k]])
+        return [made for made, _ in found], twins
 
 
 def fingerprint(x: np.ndarray) -> bytes:
-    """Equal for equal arrays, and for others only by design: 16 rows, and sums of the bits of all rows and columns."""
-    bits = np.ascontiguousarray(x).view(np.uint32 if x.dtype.itemsize == 4 else np.uint64)
-    digest = blake2b(f"{x.dtype} {x.shape}".encode(), digest_size=16)
-    for part in (
-        bits[:: max(1, len(bits) // 16)],
-        bits.sum(axis=0, dtype=np.uint64),
-        bits.sum(axis=1, dtype=np.uint64),
-    ):
-        digest.update(np.ascontiguousarray(part).data)
+    """Equal for equal arrays only."""
+    digest = sha256(f"{x.dtype} {x.shape}".encode())
+    digest.update(np.ascontiguousarray(x).data)
     return digest.digest()

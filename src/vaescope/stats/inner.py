@@ -49,7 +49,7 @@ def inner_products(
     slabs = max(1, min(buffer // (rows * SLAB * kind.itemsize), -(-size // SLAB)))
     left = np.zeros((_padded(len(xs)), slabs * SLAB), kind)
     right = left if same else np.zeros((_padded(len(ys)), slabs * SLAB), kind)
-    tiles = _tiles(len(xs), len(ys), same)
+    tiles = _tiles(len(xs), len(ys), same, getattr(engine, "count", 1))
     for start in range(0, size, slabs * SLAB):
         part = slice(start, min(start + slabs * SLAB, size))
         width = part.stop - part.start
@@ -83,12 +83,15 @@ def _add(found: np.ndarray, left: np.ndarray, right: np.ndarray, slabs: int, til
     b = right[columns.start : columns.start + _padded(wide)]
     for slab in range(slabs):
         span = slice(slab * SLAB, (slab + 1) * SLAB)
-        target += (a[:, span] @ b[:, span].T)[:high, :wide]
+        one = a[:, span]
+        other = one if left is right and rows == columns else b[:, span]  # numpy then computes one triangle only
+        target += (one @ other.T)[:high, :wide]
 
 
-def _tiles(a: int, b: int, same: bool) -> list[tuple[slice, slice]]:
-    """Tiles of at most `TILE` a side, and at least about eight of them; only those not below the diagonal if `same`."""
-    side = min(TILE, max(PAD, _padded(-(-max(a, b) // 4))))
+def _tiles(a: int, b: int, same: bool, workers: int) -> list[tuple[slice, slice]]:
+    """Tiles of at most `TILE` a side, some for each worker; only those not below the diagonal if `same`."""
+    share = 1 if workers == 1 else 2 * workers
+    side = min(TILE, max(PAD, _padded(-(-max(a, b) // share))))
     rows, columns = ([slice(k, min(k + side, count)) for k in range(0, count, side)] for count in (a, b))
     return [(r, c) for r in rows for c in columns if not same or c.start >= r.start]
 

@@ -98,9 +98,9 @@ class Pairs:
             if self._of.folder is not None:
                 most = min(most, int((MACS_AT_ONCE / (self._n * self._n / 2)) ** 0.5))
         else:
-            most = self._of.budget // (4 * max(1, self._form.nbytes(self._n, self._of.widest)))
-            if self._of.folder is not None:
-                most = min(most, LEAST_SIDE)
+            # both sides, and what is being computed from them
+            most = max(1, self._of.budget // (4 * max(1, self._form.nbytes(self._n, self._of.widest))))
+            return min(count, most, LEAST_SIDE if self._of.folder is not None else most)
         return max(LEAST_SIDE, min(count, most))
 
     def _opened(self, k: int) -> Form | Reason:
@@ -116,7 +116,8 @@ class Pairs:
             return self._block(rows, columns, same)
         measure = self._of.measure
         names = [measure.name, repr(sorted(vars(measure).items())), repr(self._of.certainty)]
-        names += [Path(str(self._sides[k])).name for side in (rows, columns) for k in side] + [str(len(rows))]
+        names += [Path(str(self._sides[k])).name for side in (rows, columns) for k in side]
+        names += [str(len(rows)), str(same)]
         path = self._of.folder / "blocks" / sha256("\n".join(names).encode()).hexdigest()[:32]
         found = _read(path)
         if found is None:

@@ -137,8 +137,9 @@ class Superblock:
             if i == j and m.symmetric:
                 found = np.where(np.triu(np.ones(found.shape, bool)), found, found.T)
             block.score[places] = np.where(ok, found, np.nan)
-            for i, j in np.argwhere(ok & np.isnan(found)):
-                block.reason[kept[0][i], kept[1][j]] = Reason[m.no_score(xs[i], ys[j]).reason.upper()]
+            for row, column in np.argwhere(ok & np.isnan(found)):
+                why = m.no_score(xs[row], ys[column]).reason
+                block.reason[kept[0][row], kept[1][column]] = Reason[why.upper()]
 
     def _reasons(self, measure: Measure[Any], side: Sequence[Form | Reason]) -> np.ndarray:
         found = np.array([form if isinstance(form, Reason) else Reason.OK for form in side], np.uint8)
