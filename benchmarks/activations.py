@@ -75,6 +75,7 @@ def _file(folder: Path, steps: tuple[int, ...], step: int) -> Path:
     return folder / f"conv-{'-'.join(map(str, steps))}" / f"{step}.safetensors"
 
 
+@torch.inference_mode(False)
 def _train(steps: tuple[int, ...], folder: Path) -> None:
     """Leave every snapshot in the folder, unless they all lie there."""
     if all(_file(folder, steps, step).exists() for step in steps):

@@ -165,7 +165,7 @@ def main() -> None:
     asked = parser.parse_args()
     with on_cores(1):
         activations = Activations(200, QUICK) if asked.quick else Activations(2_000, STEPS)
-        xs, ys = (activations.layers(step) for step in (activations.steps[1], activations.steps[-1]))
+        xs, ys = (activations.layers(step) for step in (activations.steps[-2], activations.steps[-1]))
         if asked.quick:  # narrow layers only
             xs, ys = ({k: v for k, v in layers.items() if v.shape[1] <= 1_024} for layers in (xs, ys))
         print(f"{len(xs)} x {len(ys)} layers of two snapshots, n = {len(xs['mean']):,}, one core, float32")

@@ -111,7 +111,7 @@ def test_list_and_cite():
     [
         (["run", "quickstrt"], 2, "Did you mean 'quickstart'?"),
         (["run", "quickstart", "--set", "stps=1"], 2, "Did you mean 'steps'?"),
-        (["plan", "quickstart", "--set", "measures={cka: {}, cca: {}}"], 2, "measures.cca: unknown measure 'cca'"),
+        (["plan", "quickstart", "--set", "measures={cka: {}, cka2: {}}"], 2, "measures.cka2: unknown measure 'cka2'"),
         (["plan", "quickstart", "--set", "measures={procrust: {}}"], 2, "Did you mean 'procrustes'?"),
         (["list", "measure"], 2, "Did you mean 'measures'?"),
         (["status", "nowhere"], 2, "no study here"),

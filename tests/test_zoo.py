@@ -1,5 +1,8 @@
 """All pairs of a zoo through the public function."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -274,3 +277,35 @@ def test_many_examples_of_few_features_load_lazily_too():
     x = np.random.default_rng(0).standard_normal((40_500, 3))
     found = vaescope.similarity_matrix({"a": lambda: x, "b": lambda: x[:, :2]})
     assert found["a", "b"] == pytest.approx(vaescope.similarity(x, x[:, :2]), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["procrustes", "bures", "cca", "svcca", "mutual_knn", "permutation"])
+def test_bits_do_not_depend_on_the_order_of_pairs_either(name):
+    reps = zoo(9, 120)
+    whole = vaescope.similarity_matrix(reps, measure=name).to_pandas()
+    turned = vaescope.similarity_matrix(dict(reversed(reps.items())), measure=name).to_pandas()
+    assert np.array_equal(turned.loc[whole.index, whole.columns].to_numpy(), whole.to_numpy(), equal_nan=True)
+
+
+@pytest.mark.parametrize("options", [{"memory_budget": -1}, {"workers": 0}, {"level": 95}, {"seed": -1}, {"null": -3}])
+def test_options_that_make_no_sense_are_refused(options):
+    with pytest.raises(UsageError, match=next(iter(options))):
+        vaescope.similarity_matrix(zoo(2), **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("similarity_matrix(np.eye(5))", "Wrap it"),
+        ("similarity_matrix({1: np.eye(5), '1': np.eye(5)})", "labels must differ"),
+        ("similarity_matrix([np.eye(5)], precision='half')", "expected 'exact' or 'fast', got 'half'"),
+        ("similarity_matrix([np.eye(5)], workers=1.5)", "workers: expected a number"),
+        ("similarity_matrix([np.eye(5)], null='yes')", "null: expected True"),
+        ("similarity(np.eye(5), np.eye(5), precision='half')", "got 'half'"),
+    ],
+)
+def test_what_type_checkers_would_find_is_told_in_words(call, told):
+    code = f"import numpy as np, vaescope\ntry:\n    vaescope.{call}\nexcept vaescope.errors.UsageError as e:\n    print(e)"
+    command = [sys.executable, "-c", "import vaescope.errors\n" + code]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert told in result.stdout

@@ -15,7 +15,7 @@ from vaescope.progress import Progress
 from vaescope.stats.certainty.intervals import Method
 from vaescope.stats.forms.examples import Precision
 from vaescope.stats.measure import Measure, Reason
-from vaescope.stats.similarity import chosen, matrix
+from vaescope.stats.similarity import checked_precision, chosen, matrix
 
 if TYPE_CHECKING:
     import altair as alt
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
 MOST_CELLS = 40_000
 ENOUGH = 10  # examples a dimension (participation ratio): measures.md and Murphy et al. (2024)
-DEBIASED = {
-    "cka",
-    "cka_rbf",
-    "cka_laplace",
-    "cka_minibatch",
-    "rsa_pearson",
-    "rsa_spearman",
-    "mutual_knn",
-    "knn_jaccard",
-}
 
 # Torch, pandas and altair are loaded where they are used: importing this package is cheap.
 
@@ -150,8 +140,8 @@ def similarity_matrix(
         level: intended coverage of the interval.
         null: True adds what chance alone would give, by permuting the examples of one side: "null_mean", "null_sd",
             "calibrated" ((score - null_mean) / (best - null_mean)), "p", "p_tail" and "p_adjusted" (for the number of
-            cells, Benjamini-Hochberg). From exact moments for linear CKA, else from 19 permutations; a number asks for
-            so many permutations, whatever the measure.
+            cells, Benjamini-Hochberg; `vaescope.adjusted` has other corrections). From exact moments for CKA, else
+            from 19 permutations; a number asks for so many permutations, whatever the measure.
         seed: of blocks, subsamples and permutations.
         precision: "fast" multiplies in bfloat16 where linear CKA is computed from Gram matrices.
         memory_budget: bytes to hold at once, beside the result; a quarter of the machine's memory if None.
@@ -182,7 +172,8 @@ def similarity_matrix(
     from vaescope.stats.prepared import Workers
 
     measured = chosen(measure)
-    draws = None if null is False else 0 if null is True else null
+    _must_make_sense(level=level, null=null, seed=seed, memory_budget=memory_budget, workers=workers)
+    draws = None if not null else 0 if null is True or isinstance(null, np.bool_) else int(null)
     certainty = Certainty(interval=interval, level=level, null=draws, seed=seed)
     xs, ys = _sources(reps, folder is not None), None if other is None else _sources(other, folder is not None)
     with _one_thread(precision, threads_kept), Workers(workers) as engine:
@@ -190,7 +181,7 @@ def similarity_matrix(
             measured,
             xs,
             ys,
-            precision,
+            checked_precision(precision),
             memory_budget or quarter(),
             engine,
             None if folder is None else Path(folder),
@@ -215,6 +206,21 @@ def similarity_matrix(
     )
 
 
+def _must_make_sense(**options: object) -> None:
+    """Raise `UsageError` for numbers that are none, or not of the kind that is needed."""
+    level, null, seed = options["level"], options["null"], options["seed"]
+    if not isinstance(level, int | float) or not 0 < level < 1:
+        raise UsageError(f"level: expected a share between 0 and 1, e.g. 0.95, got {level!r}.")
+    if not isinstance(null, int | np.bool_) or null < 0:
+        raise UsageError(f"null: expected True, False or a number of permutations, got {null!r}.")
+    if not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed: expected a whole number of at least 0, got {seed!r}.")
+    for name, unit in (("memory_budget", "bytes, e.g. 6_000_000_000"), ("workers", "threads")):
+        value = options[name]
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise UsageError(f"{name}: expected a number of {unit}, at least 1, or None, got {value!r}.")
+
+
 def _one_thread(precision: str, kept: Callable[[], AbstractContextManager[None]]) -> AbstractContextManager[Any]:
     return kept() if precision == "fast" else nullcontext()
 
@@ -223,9 +229,16 @@ def _sources(reps: Mapping[str, object] | Sequence[object], keyed: bool) -> "lis
     """Labelled sources; their content is looked at only where a folder is to recognise it."""
     from vaescope.stats.allpairs import Source
 
+    if hasattr(reps, "shape") and hasattr(reps, "dtype"):
+        raise UsageError(
+            "similarity_matrix: expected a dict or a list of representations, got one array or tensor. Wrap it: "
+            "{'x': x, 'y': y} or [x, y]."
+        )
     named = dict(reps) if isinstance(reps, Mapping) else {str(k): x for k, x in enumerate(reps)}
     if not named:
         raise UsageError("similarity_matrix: expected at least one representation, got none.")
+    if len({str(label) for label in named}) < len(named):
+        raise UsageError(f"similarity_matrix: labels must differ as texts, got {list(named)}.")
 
     def source(label: str, x: object) -> "Source":
         shape = getattr(x, "shape", None)
@@ -265,7 +278,7 @@ def _warnings(measure: Measure[Any], rows: Sequence[str], columns: Sequence[str]
         for label, ratio, width in zip(labels, ratios, widths, strict=True):
             if ratio * ENOUGH > found.n or (np.isnan(ratio) and width > found.n):
                 flagged[label] = None
-    if flagged and measure.name not in DEBIASED:
+    if flagged and not measure.debiased:
         names = ", ".join([*flagged][:5]) + (f" and {len(flagged) - 5:,} more" if len(flagged) > 5 else "")
         lines[
             f"n = {found.n:,} examples are few for the dimensions of {names}: {measure.name} is then biased by chance "

@@ -423,3 +423,19 @@ def test_no_reason_is_left_to_guess(tmp_path, fake):
     for name, block in contents(folder).items():
         if name.endswith("reason"):
             assert {Reason(v) for v in np.unique(block)} <= {Reason.OK, Reason.NOT_COMPUTED}
+
+
+def test_what_one_measure_cannot_score_does_not_change_another(tmp_path, fake):
+    orders = [{"linear_regression": {}, "cca": {}}, {"cca": {}, "linear_regression": {}}, {"cca": {}}]
+    found = []
+    for number, measures in enumerate(orders):
+        folder = trained(tmp_path / str(number), measures=measures)
+        compare(folder)
+        found.append(
+            Results(folder.path)
+            .similarity("cca")
+            .set_index(["run_a", "step_a", "layer_a", "run_b", "step_b", "layer_b"])
+        )
+    assert found[0]["score"].notna().any()
+    assert found[0]["score"].equals(found[1]["score"])
+    assert found[0]["score"].equals(found[2]["score"])

@@ -59,6 +59,7 @@ def _cost(columns: list[Column], name: str, choice: Pairs, chosen: bool, n: int)
     measure = MEASURES[name]()
     widths = [width for c in columns for _ in c.steps for _, width in c.layers]
     form = measure.form_for(n, widths)
+    taken = {p for p in set(widths) if measure.takes(n, p)}
     counted = count_pairs(columns, choice)
     whole = issubclass(form, ProductForm) and form.whole_blocks
     worked = count_pairs(columns, "all") if whole else counted
@@ -70,8 +71,8 @@ def _cost(columns: list[Column], name: str, choice: Pairs, chosen: bool, n: int)
         n=n,
         representations=len(widths),
         pairs=counted.total(),
-        scratch_bytes=sum(form.nbytes(n, p) for p in widths),
+        scratch_bytes=sum(form.nbytes(n, p) for p in widths if p in taken),
         store_bytes=5 * counted.total(),
-        prepare_flops=sum(form.flops(n, p) for p in widths),
-        pair_flops=sum(times * measure.pair_flops(n, p, q) for (p, q), times in worked.items()),
+        prepare_flops=sum(form.flops(n, p) for p in widths if p in taken),
+        pair_flops=sum(times * measure.pair_flops(n, p, q) for (p, q), times in worked.items() if {p, q} <= taken),
     )

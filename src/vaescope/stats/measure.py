@@ -65,6 +65,7 @@ class Measure(ABC, Generic[F]):
             (invertible).
         minimum_n: with fewer examples it is undefined or always the same.
         pairs: the choice a study makes if it says nothing.
+        debiased: whether independent representations score about the same whatever their widths.
     """
 
     name: ClassVar[str]
@@ -76,6 +77,7 @@ class Measure(ABC, Generic[F]):
     invariant_to: ClassVar[frozenset[Transform]]
     minimum_n: ClassVar[int]
     pairs: ClassVar[Pairs]
+    debiased: ClassVar[bool] = False
 
     @abstractmethod
     def accept(self, x: F) -> None:
@@ -102,6 +104,10 @@ class Measure(ABC, Generic[F]):
     def form_for(self, n: int, widths: Sequence[int]) -> type[Form]:
         """The cheapest form for representations of these widths that are all to be compared with one another."""
         return self.form
+
+    def takes(self, n: int, p: int) -> bool:
+        """False for widths that are always refused: for estimates of cost."""
+        return n >= self.minimum_n and p >= 1
 
     def example(self, rng: np.random.Generator, n: int, p: int) -> np.ndarray:
         """A representation of the kind this measure is for, (n, about p) float64: for tests and estimates of time."""

@@ -15,9 +15,11 @@ from vaescope.stats.certainty.asked import invariants_of
 from vaescope.stats.certainty.moments import Invariants
 from vaescope.stats.certainty.participation import participation_ratios
 from vaescope.stats.forms.examples import Examples
+from vaescope.stats.forms.factor import Factor
 from vaescope.stats.forms.features import Features
 from vaescope.stats.forms.form import Form
 from vaescope.stats.forms.gram import LinearGram
+from vaescope.stats.forms.thin import Thin
 from vaescope.stats.forms.vector import Vector
 from vaescope.stats.inner import inner_products
 from vaescope.stats.measure import Measure, ProductMeasure, Reason
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from vaescope.stats.allpairs import AllPairs, Source
     from vaescope.stats.prepared import Prepared
 
+PROBES = 32
 LEAST_SIDE = 64  # representations of a block, at least
 MACS_AT_ONCE = 1.5e12  # multiply-adds of pairs between two savings: a quarter of a minute on two cores
 Block = dict[str, np.ndarray]
@@ -84,6 +87,12 @@ class Pairs:
     def participation_ratios(self) -> Float64[np.ndarray, " r"]:
         """Of each representation; NaN where the form does not tell."""
         found = np.full(len(self._sides), np.nan)
+        if issubclass(self._form, Factor):
+            probes = np.random.default_rng([PROBES]).standard_normal((self._n, PROBES))
+            for k in range(len(self._sides)):
+                form = self._opened(k)
+                if isinstance(form, Factor):  # |K z|^2 of random z is |K|^2 in the mean, and its trace is 1
+                    found[k] = PROBES / np.square(form.values @ (form.values.T @ probes)).sum()
         if issubclass(self._form, Features | LinearGram) and self._n >= 4:
             for k in range(len(self._sides)):
                 form = self._opened(k)
@@ -93,10 +102,11 @@ class Pairs:
 
     def _side(self, count: int) -> int:
         """Representations of a block's side: as the budget allows, and some seconds of work where blocks are kept."""
-        if issubclass(self._form, Vector) and not self._of.certainty.names:
+        if issubclass(self._form, Vector | Thin) and not self._of.certainty.names:  # read in parts, when needed
             most = int((self._of.budget / 32) ** 0.5)
             if self._of.folder is not None:
-                most = min(most, int((MACS_AT_ONCE / (self._n * self._n / 2)) ** 0.5))
+                flops = self._of.measure.pair_flops(self._n, self._of.widest, self._of.widest)
+                most = min(most, int((MACS_AT_ONCE / max(1.0, flops / 2)) ** 0.5))
         else:
             # both sides, and what is being computed from them
             most = max(1, self._of.budget // (4 * max(1, self._form.nbytes(self._n, self._of.widest))))
@@ -107,7 +117,7 @@ class Pairs:
         made = self._sides[k]
         if isinstance(made, Path):
             assert self._prepared is not None  # noqa: S101
-            return self._prepared.read(made, self._form, in_memory=not issubclass(self._form, Vector))
+            return self._prepared.read(made, self._form, in_memory=not issubclass(self._form, Vector | Thin))
         return made
 
     def _kept(self, rows: range, columns: range, same: bool) -> Block:

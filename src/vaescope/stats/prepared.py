@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,8 @@ from vaescope.stats.forms.form import Form, whole
 from vaescope.stats.measure import Reason
 
 CHUNK = 8 << 20
+_LIMITS: list[threadpool_limits] = []
+_LIMITING = Lock()
 
 
 class Workers:
@@ -40,7 +43,8 @@ class Workers:
         from vaescope.runs.machine import cores  # loads torch, which finding the measures should not
 
         self.count = self._asked or cores()
-        self._limits = threadpool_limits(1, user_api="blas")
+        with _LIMITING:
+            _LIMITS.append(threadpool_limits(1, user_api="blas"))
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="vaescope")
         return self
 
@@ -48,7 +52,11 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._limits.restore_original_limits()
+        with _LIMITING:  # of engines that overlap, the last one to leave gives back what the first one found
+            if len(_LIMITS) > 1:
+                _LIMITS.pop()
+            else:
+                _LIMITS.pop().restore_original_limits()
 
     def __call__(self, work: Callable[[Any], Any], parts: Iterable[Any], /) -> Iterator[Any]:
         """As `map`; an error or an end ahead of time leaves the remaining parts undone."""

@@ -1,11 +1,11 @@
 """The similarity of two representations, for people at a prompt and for other libraries."""
 
 import math
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
-from vaescope.errors import RepresentationError
+from vaescope.errors import RepresentationError, UsageError
 from vaescope.stats.forms.centring import refuse_non_finite
 from vaescope.stats.forms.examples import Examples, Precision
 from vaescope.stats.measure import MEASURES, Measure
@@ -51,7 +51,7 @@ def similarity(x: object, y: object, measure: str | Measure[Any] = "cka", *, pre
     forms = []
     for name, values in matrices.items():
         try:
-            forms.append(used.prepare(Examples(values, precision), form))
+            forms.append(used.prepare(Examples(values, checked_precision(precision)), form))
         except RepresentationError as error:
             raise RepresentationError(f"{name} of shape {tuple(values.shape)}: {error}", error.reason) from None
     score = used.compare(*forms)
@@ -60,13 +60,26 @@ def similarity(x: object, y: object, measure: str | Measure[Any] = "cka", *, pre
     return score
 
 
-def chosen(measure: "str | Measure[Any]") -> Measure[Any]:
-    """The measure of that name, or `measure` itself.
+def chosen(measure: "str | Measure[Any] | type[Measure[Any]]") -> Measure[Any]:
+    """The measure of that name or class, or `measure` itself.
 
     Raises:
         UsageError: there is none of that name.
     """
+    if isinstance(measure, type) and issubclass(measure, Measure):
+        return measure()
     return measure if isinstance(measure, Measure) else MEASURES[measure]()
+
+
+def checked_precision(precision: str) -> Precision:
+    """`precision` itself.
+
+    Raises:
+        UsageError: it is neither "exact" nor "fast".
+    """
+    if precision not in get_args(Precision):
+        raise UsageError(f"precision: expected 'exact' or 'fast', got {precision!r}.")
+    return cast(Precision, precision)
 
 
 def matrix(x: object, name: str = "x", finite: bool = True) -> np.ndarray:

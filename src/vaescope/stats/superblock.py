@@ -10,6 +10,7 @@ import numpy as np
 from vaescope.errors import RepresentationError
 from vaescope.stats.forms.examples import Precision
 from vaescope.stats.forms.form import Form
+from vaescope.stats.forms.thin import Thin
 from vaescope.stats.forms.vector import Vector
 from vaescope.stats.inner import inner_products
 from vaescope.stats.measure import Measure, ProductMeasure, Reason
@@ -62,7 +63,7 @@ class Superblock:
 
     def _side(self, i: int) -> list[Form | Reason]:
         """The form of every representation of a run, or why there is none; on disk those that are read in slabs."""
-        in_memory = not issubclass(self.group.form, Vector)
+        in_memory = not issubclass(self.group.form, Vector | Thin)
         return [
             self.of.prepared.read(self.of.file(self.group, i, step, layer), self.group.form, in_memory)
             if step in self.of.origin.snapshots[i]

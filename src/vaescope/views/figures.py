@@ -24,14 +24,17 @@ INK = "currentColor"
 STEP_AXIS = "training step (log scale)"
 
 
-def heatmap(table: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], title: str) -> alt.LayerChart:
-    """Layer x layer: one square a pair of layers, on a fixed scale of 0 to 1; pairs not computed are struck out.
+def heatmap(
+    table: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], title: str, highest: float = 1.0
+) -> alt.LayerChart:
+    """Layer x layer: one square a pair of layers, on a fixed scale from 0; pairs not computed are struck out.
 
     Args:
         table: `tables.heatmap_table`.
         rows: layers of the first snapshot in network order.
         columns: layers of the second.
         title: name of the measure.
+        highest: the score of the last colour.
     """
     x = alt.X(
         "layer_b:N", sort=list(columns), title="layer of snapshot B", axis=alt.Axis(labelAngle=-90, labelOverlap=False)
@@ -42,9 +45,13 @@ def heatmap(table: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], ti
     tooltip = [alt.Tooltip(tip, title=name) for tip, name in zip(tips, names, strict=True)]
     base = alt.Chart(_named(table, "cells")).encode(x, y, tooltip=tooltip)
     base = base.transform_calculate(shown="isValid(datum.score) ? format(datum.score, '.3f') : 'not computed'")
-    scale = alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)
+    scale = alt.Scale(scheme="viridis", domain=[0, highest], clamp=True)
     legend = alt.Legend(
-        orient="top", gradientLength=200, gradientThickness=10, titleOrient="left", values=[0, 0.2, 0.4, 0.6, 0.8, 1]
+        orient="top",
+        gradientLength=200,
+        gradientThickness=10,
+        titleOrient="left",
+        values=[round(highest * k / 5, 2) for k in range(6)],
     )
     known = (
         base.transform_filter("isValid(datum.score)")

@@ -1,7 +1,7 @@
 """What stands on the page: frames in, plain values for the template and columns for its script out. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.runs.study import Study
+from vaescope.stats.measure import MEASURES
 from vaescope.views import figures, method, summary, tables
 from vaescope.views.matrix import Packed
 
@@ -40,13 +41,15 @@ def snapshot_steps(frames: Frames, scores: Mapping[str, Packed]) -> dict[str, li
     return {run: sorted(found) for run, found in steps.items()}
 
 
-def specs(frames: Frames, measure: str, scored: bool) -> dict[str, Any]:
+def specs(frames: Frames, measure: str, scored: bool, highest: float = 1.0) -> dict[str, Any]:
     """The charts of the page as Vega-Lite, without rows; a chart that has nothing to show is left out."""
     order = tables.layer_order(frames.layers)
     made: dict[str, Any] = {}
     if scored:
         cells = pd.DataFrame({"layer_a": [], "step_a": [], "layer_b": [], "step_b": [], "score": []})
-        made["heatmap"] = figures.page_spec(figures.heatmap(cells, order, order, "similarity"), container=False)
+        title = "similarity" if highest == 1 else "score"
+        chart = figures.heatmap(cells, order, order, title, highest)
+        made["heatmap"] = figures.page_spec(chart, container=False)
     if len(frames.curves):
         parts = {p: _layers_of(frames, p) for p in tables.PARTS}
         ticks = tables.step_ticks(list(frames.curves["step"]))
@@ -98,7 +101,7 @@ def data(
         "runs": [{"id": r, "label": labels[r], "state": states[r], "steps": steps[r]} for r in labels],
         "measures": [{"name": name, "title": title} for name, title in method.titles(found).items()],
         "layers": tables.layer_order(frames.layers),
-        "specs": specs(frames, found[0] if found else "", bool(scores)),
+        "specs": specs(frames, found[0] if found else "", bool(scores), _highest(scores)),
         "scores": {name: packed.data for name, packed in scores.items()},
         "tables": {
             "curves": columns(curves[curves["part"].isin(tables.PARTS)]),
@@ -242,3 +245,9 @@ def _plain(value: Any, digits: int) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     return value
+
+
+def _highest(measures: Iterable[str]) -> float:
+    """The last score of the heatmap's colours: 1, or more where a distance can be."""
+    known = [MEASURES[name].bounds[1] for name in measures if name in MEASURES]
+    return max([1.0, *(round(high, 2) for high in known if np.isfinite(high))])

@@ -30,6 +30,10 @@ from vaescope.views.tiles import data_uri, grid, spread
 PICTURE_BUDGET = 1_400_000
 MOST_PICTURES = 120
 LEAST_PICTURE = 3_000
+DISTANCES_ONLY = (
+    "This study has distances only: 0.9 as settled and floors mean nothing for those, so there is no finding. Add a "
+    "similarity, such as cka, to its measures."
+)
 
 
 @runtime_checkable
@@ -180,7 +184,8 @@ def _html(
         raise AssertionError("a loader was given")
     css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=page.vega_lite())
-    measure = next(iter(results.study.measures))
+    distances = [name for name in results.study.measures if _is_distance(name)]
+    measure = next((m for m in results.study.measures if m not in distances), next(iter(results.study.measures)))
     labels = tables.run_labels(frames.runs)
     raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
     title = method.titles([measure])[measure]
@@ -196,7 +201,10 @@ def _html(
         setting=summary.setting(frames.runs, results.study.steps),
         lede=summary.headline(raw, corrected),
         caveats=[*summary.caveats(frames.runs, labels), *made.caveats],
-        finding=summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
+        finding=[DISTANCES_ONLY]
+        if measure in distances
+        else summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
+        distances=", ".join(method.titles(distances).values()),
         cards=page.cards(frames, scores, measure),
         never=page.never(frames, measure),
         runs=page.run_rows(frames, measure),
@@ -229,6 +237,10 @@ def _without_pictures(count: int) -> str:
         return ""
     verb = "has" if count == 1 else "have"
     return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small."
+
+
+def _is_distance(name: str) -> bool:
+    return name in MEASURES and not MEASURES[name].larger_is_more_similar
 
 
 def _docs(study: Study) -> dict[str, str | None]:

@@ -35,6 +35,8 @@ def noise_ceiling(scores: "pd.DataFrame", level: float = 0.95) -> "pd.DataFrame"
     """
     import pandas as pd
 
+    if not isinstance(scores, pd.DataFrame):
+        raise UsageError(f"expected a DataFrame, got {type(scores).__name__}.")
     missing = {"layer", "seed_a", "seed_b", "score"} - set(scores.columns)
     if missing:
         raise UsageError(f"expected columns layer, seed_a, seed_b, score; missing: {', '.join(sorted(missing))}.")

@@ -54,6 +54,10 @@ def component_curve(
             f"x and y must hold the same examples, got {len(a):,} and {len(b):,} rows.", "shape_mismatch"
         )
     ranks = a.shape[1], b.shape[1]
+    if keep not in ("x", "y", "both"):
+        raise UsageError(f"keep: expected x, y or both, got {keep!r}.")
+    if ks is not None and any(not isinstance(k, int | np.integer) or k < 1 for k in ks):
+        raise UsageError(f"ks: expected whole numbers of at least 1, got {ks}.")
     last = {"x": ranks[0], "y": ranks[1], "both": max(ranks)}[keep]
     chosen = np.array(default_ks(last) if ks is None else sorted(set(ks)))
     if not len(chosen) or chosen[0] < 1 or chosen[-1] > last:

@@ -26,8 +26,8 @@ from vaescope.stats.forms.form import Form, whole
 from vaescope.stats.forms.gram import Gram
 from vaescope.stats.forms.neighbours import Neighbours
 from vaescope.stats.forms.thin import Thin
+from vaescope.stats.measures.permutation import Units
 from vaescope.stats.measures.pwcca import Projected
-from vaescope.stats.measures.unit_matching import Units
 
 Again = Callable[[np.ndarray], Form]  # prepares x[rows]
 

@@ -1,7 +1,7 @@
 """Whether there are enough examples: a score against their number."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from vaescope.errors import RepresentationError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vaescope.stats.measure import Measure
+
 How = Literal["prefix", "subsample"]
 SWEEP = ("n", "score", "low", "high", "sd", "draws", "limit", "converged")
 
@@ -17,7 +19,7 @@ SWEEP = ("n", "score", "low", "high", "sd", "draws", "limit", "converged")
 def n_sweep(
     x: object,
     y: object,
-    measure: str = "cka",
+    measure: "str | Measure[Any]" = "cka",
     sizes: Sequence[int] | None = None,
     how: How = "subsample",
     draws: int = 10,
@@ -29,7 +31,7 @@ def n_sweep(
     Args:
         x: (n, ...) as `similarity` takes it.
         y: (n, ...), the same examples.
-        measure: a registered name.
+        measure: a registered name, or a `Measure`.
         sizes: numbers of examples; by default halves of n while they are at least 4 times the measure's minimum, at
             most 8 of them. n itself is always there.
         how: "prefix" takes the first examples, once (right only for examples in random order); "subsample" averages
@@ -51,12 +53,12 @@ def n_sweep(
     import pandas as pd
 
     from vaescope.stats.certainty.intervals import subsamples
-    from vaescope.stats.measure import MEASURES
-    from vaescope.stats.similarity import matrix, similarity
+    from vaescope.stats.similarity import chosen, matrix, similarity
 
     if how not in ("prefix", "subsample") or draws < 1:
         raise UsageError(f"expected prefix or subsample, with at least 1 draw; got {how!r}, {draws}.")
-    least = MEASURES[measure].minimum_n
+    measure = chosen(measure)
+    least = measure.minimum_n
     a, b = matrix(x, "x"), matrix(y, "y")
     n = len(a)
     if len(b) != n:

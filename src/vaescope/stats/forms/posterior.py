@@ -42,7 +42,10 @@ def gaussian(mean: object, log_var: object = None, covariance: object = None) ->
             f"got {spread.shape}."
         )
     if log_var is not None:
-        variances = np.exp(spread)
+        with np.errstate(over="ignore"):
+            variances = np.exp(spread)
+        if not np.isfinite(variances).all() and np.isfinite(spread).all():
+            raise UsageError(f"gaussian: the variance of log_var {float(spread.max()):.3g} is beyond {spread.dtype}.")
         spread = np.zeros((n, d, d), variances.dtype)
         spread[:, np.arange(d), np.arange(d)] = variances
     return np.hstack([centre, spread.reshape(n, d * d)])
@@ -50,7 +53,8 @@ def gaussian(mean: object, log_var: object = None, covariance: object = None) ->
 
 def _array(values: Any) -> np.ndarray:
     if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu()
+        values = (values if values.element_size() > 2 else values.float()).numpy()
     found = np.asarray(values)
     return found.astype(np.float32 if found.dtype in (np.float32, np.float16) else np.float64, copy=False)
 

@@ -86,7 +86,7 @@ class Thin(ProductForm):
         def work(part: np.ndarray) -> list[float]:
             left = {i: xs[i].values for i in set(part[:, 0].tolist())}
             right = {j: ys[j].values for j in set(part[:, 1].tolist())}
-            return nuclear_norms([(left[i], right[j]) for i, j in part.tolist()])
+            return nuclear_norms([_ordered(xs[i], left[i], ys[j], right[j]) for i, j in part.tolist()])
 
         for part, found in zip(parts, engine(work, parts), strict=True):
             norms[part[:, 0], part[:, 1]] = found
@@ -106,6 +106,11 @@ class Thin(ProductForm):
     def pair_flops(n: int, p: int, q: int) -> float:
         r, s = sorted((min(n - 1, p), min(n - 1, q)))
         return 2.0 * n * r * s + 2.0 * r * r * s + 1.4 * r**3
+
+
+def _ordered(x: Thin, a: np.ndarray, y: Thin, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both, in an order that is the same for (x, y) and (y, x), so that not a bit depends on it."""
+    return (a, b) if (x.rank, x.mark) >= (y.rank, y.mark) else (b, a)
 
 
 def _parts(pairs: np.ndarray, ranks: np.ndarray) -> Iterator[np.ndarray]:

@@ -40,6 +40,9 @@ class CCA(ProductMeasure[Basis]):
     minimum_n: ClassVar[int] = 3  # two examples span one direction, which is all there is
     pairs: ClassVar[Pairs] = "needed"
 
+    def takes(self, n: int, p: int) -> bool:
+        return p < n - 1  # else the features span everything
+
     def accept(self, x: Basis) -> None:
         x.refuse()
 

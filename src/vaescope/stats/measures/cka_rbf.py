@@ -37,6 +37,7 @@ class GaussianCKA(ProductMeasure[Any]):
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
     metric: ClassVar[bool] = False
+    debiased: ClassVar[bool] = True
     invariant_to: ClassVar[frozenset[Transform]] = frozenset({"orthogonal", "scaling", "translation", "permutation"})
     minimum_n: ClassVar[int] = 4
     pairs: ClassVar[Pairs] = "all"

@@ -107,6 +107,10 @@ class GaussianShape(PairMeasure[Posterior]):
         turn = best_turn(means[0], roots[0], means[1], roots[1])
         return float(np.clip(distance(means[0], roots[0], means[1] @ turn.T, roots[1] @ turn.T), 0.0, np.sqrt(2)))
 
+    def takes(self, n: int, p: int) -> bool:
+        d = round((p + 0.25) ** 0.5 - 0.5)
+        return d * d + d == p
+
     def pair_flops(self, n: int, p: int, q: int) -> float:
         return 2000.0 * n * max(p, q) ** 1.5
 

@@ -30,6 +30,7 @@ class NeighbourJaccard(PairMeasure[Neighbours]):
     larger_is_more_similar: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
     metric: ClassVar[bool] = False
+    debiased: ClassVar[bool] = True
     invariant_to: ClassVar[frozenset[Transform]] = frozenset({"orthogonal", "scaling", "translation", "permutation"})
     minimum_n: ClassVar[int] = K + 2  # with k + 1, all others are neighbours
     pairs: ClassVar[Pairs] = "needed"

@@ -13,7 +13,7 @@ from vaescope.stats.measure import MEASURES, PairMeasure, Pairs, Reason, Transfo
 @MEASURES.register
 @final
 class LinearRegression(PairMeasure[Basis]):
-    """R^2 of predicting y from x by least squares with an intercept: |U_x^T Y|^2 / |Y|^2, Frobenius norms, Y centred.
+    """Linear regression R^2: of y predicted from x by least squares, |U_x^T Y|^2 / |Y|^2, Frobenius norms, Y centred.
 
     U_x is an orthonormal basis of x's centred features. The direction is from the first argument to the second: the
     share of the variance of y, all features together, that x explains. It is not symmetric. Any invertible linear map

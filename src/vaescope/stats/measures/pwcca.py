@@ -98,6 +98,9 @@ class PWCCA(PairMeasure[Projected]):
         weights = np.abs(along).sum(axis=1)
         return float(np.clip(weights @ correlations / weights.sum(), 0.0, 1.0))
 
+    def takes(self, n: int, p: int) -> bool:
+        return p < n - 1  # else the features span everything
+
     def pair_flops(self, n: int, p: int, q: int) -> float:
         r, s = min(n - 1, p), min(n - 1, q)
         return 2.0 * n * r * s + 20.0 * r * s * min(r, s) + 2.0 * r * p * min(r, s)

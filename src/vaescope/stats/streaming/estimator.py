@@ -104,6 +104,8 @@ class StreamingCKA:
         Raises:
             UsageError: the layers differ.
         """
+        if not isinstance(other, StreamingCKA):
+            raise UsageError(f"merge: expected another StreamingCKA, got {type(other).__name__}.")
         if other._names is None:
             return
         if self._names is None:

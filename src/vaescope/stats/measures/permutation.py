@@ -88,5 +88,8 @@ class Permutation(PairMeasure[Units]):
         rows, columns = linear_sum_assignment(gains, maximize=True)
         return float(np.clip(gains[rows, columns].sum(), -1.0, 1.0))
 
+    def takes(self, n: int, p: int) -> bool:
+        return p <= WIDEST
+
     def pair_flops(self, n: int, p: int, q: int) -> float:
         return 2.0 * n * p * q + 20.0 * min(p, q) ** 2 * max(p, q)
