@@ -305,7 +305,8 @@ def test_options_that_make_no_sense_are_refused(options):
     ],
 )
 def test_what_type_checkers_would_find_is_told_in_words(call, told):
-    code = f"import numpy as np, vaescope\ntry:\n    vaescope.{call}\nexcept vaescope.errors.UsageError as e:\n    print(e)"
+    asked = f"try:\n    vaescope.{call}\nexcept vaescope.errors.UsageError as e:\n    print(e)"
+    code = f"import numpy as np, vaescope\n{asked}"
     command = [sys.executable, "-c", "import vaescope.errors\n" + code]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert told in result.stdout
