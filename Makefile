@@ -53,7 +53,7 @@ test-slow: $(DEV)  ## the tests that take minutes
 	@OMP_NUM_THREADS=1 $(RUN) pytest -m slow
 
 .PHONY: benchmarks
-benchmarks: $(DEV)  ## the figures the documents claim, measured here
+benchmarks: $(DEV)  ## the figures the documents claim, measured here (an hour, 25 GB of disk)
 	@set -e; for file in benchmarks/*.py; do \
 	  [ -e "$$file" ] || { echo "No benchmarks yet."; break; }; \
 	  printf '\n== %s\n' "$$file"; $(VENV)/bin/python "$$file"; \
