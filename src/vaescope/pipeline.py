@@ -16,6 +16,7 @@ from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
 from vaescope.stats.scores import Scores
 from vaescope.views import summary
+from vaescope.views.method import main_measure
 from vaescope.views.report import report
 from vaescope.views.tables import run_labels
 
@@ -108,8 +109,8 @@ def _up_to_date(scores: Scores, origin: Origin, measure: str, i: int, j: int) ->
 
 
 def in_words(results: Results) -> str:
-    """What a study found, by its first measure, as the report says it."""
-    measure = next(iter(results.study.measures))
+    """What a study found, by its first similarity, as the report says it."""
+    measure = main_measure([*results.study.measures])
     raw, corrected = (summary.lead(results.lead, measure, reading, results.runs) for reading in ("raw", "corrected"))
     runs = results.runs
     floors = summary.floors(results.settling, measure)

@@ -22,6 +22,16 @@ def titles(measures: Sequence[str]) -> dict[str, str]:
     return {name: f"{title} ({name})" if title in shared else title for name, title in found.items()}
 
 
+def main_measure(measures: Sequence[str]) -> str:
+    """The first that is a similarity, as floors and 0.9 as settled mean nothing for distances; else the first."""
+    return next((name for name in measures if not is_distance(name)), measures[0])
+
+
+def is_distance(name: str) -> bool:
+    """Whether a known measure says 0 of equal representations."""
+    return name in MEASURES and not MEASURES[name].larger_is_more_similar
+
+
 def _opening(doc: str | None) -> str:
     """The words before the first punctuation, if they are few enough for an axis."""
     words = " ".join(re.split(r"[,:;.(]|\n\n", cleandoc(doc or ""), maxsplit=1)[0].split())

@@ -184,8 +184,8 @@ def _html(
         raise AssertionError("a loader was given")
     css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=page.vega_lite())
-    distances = [name for name in results.study.measures if _is_distance(name)]
-    measure = next((m for m in results.study.measures if m not in distances), next(iter(results.study.measures)))
+    distances = [name for name in results.study.measures if method.is_distance(name)]
+    measure = method.main_measure([*results.study.measures])
     labels = tables.run_labels(frames.runs)
     raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
     title = method.titles([measure])[measure]
@@ -237,10 +237,6 @@ def _without_pictures(count: int) -> str:
         return ""
     verb = "has" if count == 1 else "have"
     return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small."
-
-
-def _is_distance(name: str) -> bool:
-    return name in MEASURES and not MEASURES[name].larger_is_more_similar
 
 
 def _docs(study: Study) -> dict[str, str | None]:
