@@ -95,6 +95,7 @@ def data(
     labels = tables.run_labels(frames.runs)
     states = dict(zip(frames.runs["run"].astype(str), frames.runs["state"].astype(str), strict=True))
     found = [name for name in study.measures if name in scores or (frames.curves["measure"] == name).any()]
+    found.sort(key=method.is_distance)  # what the page shows first has curves
     curves = frames.curves[["measure", "run", "layer", "part", "step", "score", "floor", "corrected"]]
     settling = frames.settling[["measure", "run", "layer", "part", "floor", "raw", "corrected"]]
     return {
