@@ -18,6 +18,8 @@ from vaescope.stats.forms.form import Engine, Sliceable
 SLAB = 4_096  # elements multiplied at once
 PAD = 32
 TILE = 512
+LEAST_READ = 4  # slabs of a vector read at once, or disks would be slow
+CACHED = 64 << 20  # bytes: larger buffers are read from memory again and cost half the speed
 BUFFER = 512 << 20  # bytes of vectors in memory at once, unless said otherwise
 
 
@@ -46,7 +48,9 @@ def inner_products(
     size, same = xs[0].shape[0], ys is xs
     kind = np.result_type(*{v[0:0].dtype for v in (*xs, *ys)})
     rows = _padded(len(xs)) + (0 if same else _padded(len(ys)))
-    slabs = max(1, min(buffer // (rows * SLAB * kind.itemsize), -(-size // SLAB)))
+    slab = rows * SLAB * kind.itemsize
+    enough = max(LEAST_READ, CACHED // slab)
+    slabs = max(1, min(buffer // slab, enough, -(-size // SLAB)))
     left = np.zeros((_padded(len(xs)), slabs * SLAB), kind)
     right = left if same else np.zeros((_padded(len(ys)), slabs * SLAB), kind)
     tiles = _tiles(len(xs), len(ys), same, getattr(engine, "count", 1))
