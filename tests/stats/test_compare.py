@@ -439,3 +439,15 @@ def test_what_one_measure_cannot_score_does_not_change_another(tmp_path, fake):
     assert found[0]["score"].notna().any()
     assert found[0]["score"].equals(found[1]["score"])
     assert found[0]["score"].equals(found[2]["score"])
+
+
+def test_a_pair_that_one_direction_cannot_score_says_why_whichever_it_is(tmp_path, fake):
+    folder = trained(tmp_path / "s", measures={"linear_regression": {}}, seeds=1, objectives={"vae": {}}, snapshots=[9])
+    compare(folder)
+    frame = Results(folder.path).similarity("linear_regression")
+    wide = {layer.name for layer in LAYERS if layer.features >= N - 1}
+    touched = frame.layer_a.astype(str).isin(wide) | frame.layer_b.astype(str).isin(wide)
+    assert touched.any()
+    assert (~touched).any()
+    assert set(frame.reason[touched].astype(str)) == {"too_few"}
+    assert set(frame.reason[~touched].astype(str)) == {"ok"}

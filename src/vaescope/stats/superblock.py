@@ -128,18 +128,22 @@ class Superblock:
                 half = _upper(wanted) if i == j else wanted
                 shared = form.products(xs, ys, half, self.of.workers, self.of.progress)
             half = _upper(ok) if i == j and m.symmetric else ok
+            forward: np.ndarray | None = None
             if isinstance(m, ProductMeasure) and shared is not None:
                 found = m.scores(shared, xs, ys)
             else:
-                found = m.block(xs, ys, half, self.of.workers, self.of.progress)
+                found = forward = m.block(xs, ys, half, self.of.workers, self.of.progress)
                 if not m.symmetric:  # a study keeps one score a pair: the mean of both directions
-                    back = found if i == j else m.block(ys, xs, ok.T, self.of.workers, self.of.progress)
-                    found = (found + back.T) / 2
+                    back = forward if i == j else m.block(ys, xs, ok.T, self.of.workers, self.of.progress)
+                    found = (forward + back.T) / 2
             if i == j and m.symmetric:
                 found = np.where(np.triu(np.ones(found.shape, bool)), found, found.T)
             block.score[places] = np.where(ok, found, np.nan)
             for row, column in np.argwhere(ok & np.isnan(found)):
-                why = m.no_score(xs[row], ys[column]).reason
+                pair = xs[row], ys[column]
+                if forward is not None and not np.isnan(forward[row, column]):
+                    pair = pair[::-1]  # it is the other direction that has none
+                why = m.no_score(*pair).reason
                 block.reason[kept[0][row], kept[1][column]] = Reason[why.upper()]
 
     def _reasons(self, measure: Measure[Any], side: Sequence[Form | Reason]) -> np.ndarray:
