@@ -21,9 +21,8 @@ from torch import nn
 
 from vaescope.data.load import load_dataset
 from vaescope.models.network import NETWORKS, Network, Posterior, initialise, sample
-from vaescope.models.objective import OBJECTIVES
+from vaescope.models.objective import OBJECTIVES, Forward
 from vaescope.runs.draw import draw
-from vaescope.runs.train import one_pass
 
 STEPS = (0, 1, 2, 4, 7, 10, 15, 20, 30, 40, 55, 70, 90, 110, 140, 170, 210, 260, 320, 400)
 QUICK = (0, 10, 20)
@@ -92,7 +91,9 @@ def _train(steps: tuple[int, ...], folder: Path) -> None:
             part.replace(_file(folder, steps, step))
         images = torch.from_numpy(dataset.images((np.arange(BATCH) + step * BATCH) * PRIME % len(dataset)))
         adam.zero_grad(set_to_none=True)
-        one_pass(network, objective, images, 0, step).loss.backward()
+        posterior = network.encode(images)
+        codes = sample(posterior, torch.randn(posterior.mean.shape, generator=draw("noise", 0, step)))
+        objective(Forward(images, network.decode(codes), posterior, codes), step).loss.backward()
         adam.step()
 
 

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from vaescope.data.dsprites import DSprites
+from vaescope.data.datasets.dsprites import DSprites
 
 CLAIM = 20_000
 REPEATS = 7

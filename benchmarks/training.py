@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from vaescope.data.load import load_dataset
 from vaescope.progress import Progress
 from vaescope.runs.draw import draw
+from vaescope.runs.learner import build
 from vaescope.runs.machine import cores, keep_freed_memory
 from vaescope.runs.read import read_study
 from vaescope.runs.store import RunFolder
-from vaescope.runs.train import Training, build
+from vaescope.runs.training import Training
 
 ROUNDS = 7
 

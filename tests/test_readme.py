@@ -24,6 +24,7 @@ def test_every_study_shown_is_one(tmp_path):
 
 def test_every_command_shown_exists():
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     shown = set(re.findall(r"vaescope ([a-z]+)", "".join(blocks("console")))) | set(
         re.findall(r"`vaescope ([a-z]+)[ `]", README)
     )

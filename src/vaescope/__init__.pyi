@@ -1,5 +1,6 @@
 from .console import show_progress as show_progress
 from .data.load import load_dataset as load_dataset
+from .pipeline import lent as lent
 from .pipeline import load_study as load_study
 from .pipeline import run as run
 from .stats.certainty.ceiling import between_floor_and_ceiling as between_floor_and_ceiling

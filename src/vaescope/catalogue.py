@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vaescope.data.dataset import DATASETS
 from vaescope.models.network import NETWORKS
 from vaescope.models.objective import OBJECTIVES
+from vaescope.models.reconstruction import RECONSTRUCTIONS
 from vaescope.runs.read import built_in_studies
 from vaescope.runs.study import Study
 from vaescope.stats.measure import MEASURES
@@ -33,6 +34,7 @@ def catalogue() -> dict[str, list[Member]]:
         "datasets": _members(DATASETS),
         "networks": _members(NETWORKS),
         "objectives": _members(OBJECTIVES),
+        "reconstructions": _members(RECONSTRUCTIONS),
         "measures": _members(MEASURES),
         "studies": [Member(*item) for item in built_in_studies().items()],
     }
@@ -60,6 +62,7 @@ def references(study: Study) -> dict[str, list[str]]:
         *((f"dataset {c.name}", DATASETS[c.name]) for c in study.datasets),
         *((f"network {c.name}", NETWORKS[c.name]) for c in study.networks),
         *((f"objective {name}", OBJECTIVES[name]) for name in study.objectives),
+        (f"reconstruction {study.reconstruction.name}", RECONSTRUCTIONS[study.reconstruction.name]),
         *((f"measure {name}", MEASURES[name]) for name in study.measures),
     ]
     return {"the study's design": [PAPER]} | {name: cited(member) for name, member in used}

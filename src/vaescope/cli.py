@@ -16,6 +16,7 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
+from vaescope.cli_data import data_app
 from vaescope.console import clean, say, show_progress, table
 from vaescope.errors import Interrupted, UsageError, VaescopeError
 
@@ -43,6 +44,19 @@ SetOption = Annotated[
 MemoryOption = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="Memory to work in, e.g. 6GB; a quarter of the machine's otherwise."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Work in N processes of this machine; in this one otherwise."),
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Work on the Dask cluster at this address.")
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="DEVICE", help="What to train on: cpu, cuda, cuda:1, or auto.")
+]
+EnsembleOption = Annotated[
+    int, typer.Option("--ensemble", metavar="K", min=1, help="Train K runs as one, stacked: quicker on a GPU.")
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; vaescope-NAME here if not given.")
@@ -86,6 +100,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+app.add_typer(data_app(guarded), name="data")
+
+
 def _crash_file() -> str:
     try:
         with tempfile.NamedTemporaryFile("w", prefix="vaescope-crash-", suffix=".txt", delete=False) as file:
@@ -97,7 +114,16 @@ def _crash_file() -> str:
 
 @app.command()
 @guarded
-def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None, memory: MemoryOption = None) -> None:
+def run(
+    study: StudyArgument,
+    out: OutOption = None,
+    overrides: SetOption = None,
+    memory: MemoryOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    device: DeviceOption = "cpu",
+    ensemble: EnsembleOption = 1,
+) -> None:
     """Train, compare and report, continuing whatever is already there."""
     from vaescope.pipeline import default_out, failed, in_words, load_study
     from vaescope.pipeline import run as run_study
@@ -108,7 +134,16 @@ def run(study: StudyArgument, out: OutOption = None, overrides: SetOption = None
     loaded = load_study(study, overrides or [])
     path = out or default_out(loaded)
     with show_progress() as progress:
-        results = run_study(loaded, path, progress, _bytes(memory))
+        results = run_study(
+            loaded,
+            path,
+            progress,
+            _bytes(memory),
+            workers=workers,
+            scheduler=scheduler,
+            device=device,
+            ensemble=ensemble,
+        )
     say(in_words(results))
     say(f"Report: {path / 'report.html'}")
     _tell_failed(failed(StudyFolder(path)))
@@ -129,9 +164,18 @@ def plan(study: StudyArgument, overrides: SetOption = None) -> None:
 
 @app.command()
 @guarded
-def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = None) -> None:
+def train(
+    study: StudyArgument,
+    out: OutOption = None,
+    overrides: SetOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    device: DeviceOption = "cpu",
+    ensemble: EnsembleOption = 1,
+) -> None:
     """Train the runs of a study, without comparing them. STUDY may also be a study's folder."""
     from vaescope.pipeline import default_out, failed, load_study
+    from vaescope.runs.executors import executor_of
     from vaescope.runs.machine import keep_freed_memory
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.train import train as train_study
@@ -146,23 +190,29 @@ def train(study: StudyArgument, out: OutOption = None, overrides: SetOption = No
     else:
         loaded = load_study(study, overrides or [])
         folder = StudyFolder.create(out or default_out(loaded), loaded)
-    with show_progress() as progress:
-        train_study(folder, progress)
+    with show_progress() as progress, executor_of(workers, scheduler) as executor:
+        train_study(folder, progress, executor, device, ensemble)
     say(f"Trained: {folder.path}")
     _tell_failed(failed(folder))
 
 
 @app.command()
 @guarded
-def compare(folder: FolderArgument, memory: MemoryOption = None) -> None:
+def compare(
+    folder: FolderArgument,
+    memory: MemoryOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+) -> None:
     """Compare the layers of all snapshots that are there."""
+    from vaescope.runs.executors import executor_of
     from vaescope.runs.machine import keep_freed_memory
     from vaescope.runs.store import StudyFolder
     from vaescope.stats.compare import compare as compare_study
 
     keep_freed_memory()
-    with show_progress() as progress:
-        compare_study(StudyFolder(folder), progress, _bytes(memory))
+    with show_progress() as progress, executor_of(workers, scheduler) as executor:
+        compare_study(StudyFolder(folder), progress, _bytes(memory), executor)
     say(f"Compared: {folder / 'similarity.zarr'}, {folder / 'similarity.parquet'}")
 
 
@@ -203,7 +253,8 @@ def status(folder: FolderArgument) -> None:
 @guarded
 def list_members(
     kind: Annotated[
-        str | None, typer.Argument(help="datasets, networks, objectives, measures or studies; all if not given.")
+        str | None,
+        typer.Argument(help="datasets, networks, objectives, reconstructions, measures or studies; all if not given."),
     ] = None,
 ) -> None:
     """List what there is to choose from."""

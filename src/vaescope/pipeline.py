@@ -1,10 +1,18 @@
 """The whole study in one call: train, compare, report; and how far it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from vaescope.data.dataset import DATASETS, Dataset
+
+from vaescope.data.indexed import from_torch
 from vaescope.errors import UsageError
+from vaescope.models.network import NETWORKS
+from vaescope.models.pair import network_from
 from vaescope.progress import Progress
+from vaescope.runs.executors import executor_of
 from vaescope.runs.inputs import check_probe
 from vaescope.runs.read import read_study
 from vaescope.runs.store import StudyFolder
@@ -16,7 +24,8 @@ from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
 from vaescope.stats.scores import Scores
 from vaescope.views import summary
-from vaescope.views.method import main_measure
+from vaescope.views.differing import objective_tables
+from vaescope.views.method import is_distance, main_measure
 from vaescope.views.report import report
 from vaescope.views.tables import run_labels
 
@@ -25,7 +34,7 @@ def load_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Stu
     """A study from a YAML file or the name of a built-in one, checked, with every default filled in.
 
     Args:
-        source: a path, "quickstart", "paper", or a `Study`.
+        source: a path, the name of a built-in study such as "quickstart" or "paper", or a `Study`.
         overrides: "key=value" texts as `--set` takes them, e.g. "steps=2000", "optimiser.lr=1e-4".
 
     Raises:
@@ -57,6 +66,13 @@ def run(
     out: str | Path | None = None,
     progress: Progress | None = None,
     memory_budget: int | None = None,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    device: str = "cpu",
+    ensemble: int = 1,
+    datasets: Mapping[str, object] | None = None,
+    networks: Mapping[str, Callable[..., object]] | None = None,
 ) -> Results:
     """Train every run, compare every layer of every snapshot, write the report; continue if some of it is there.
 
@@ -65,28 +81,65 @@ def run(
         out: the folder of the study; `default_out(study)` where not given.
         progress: told where the work is.
         memory_budget: bytes to compare in; a quarter of the machine's memory if None.
+        workers: processes of this machine to work in; this process if None.
+        scheduler: address of a Dask cluster to work on.
+        device: what to train on: "cpu", "cuda", "cuda:1" or "auto".
+        ensemble: how many runs to train as one, stacked; 1: each by itself.
+        datasets: name -> a `torch.utils.data.Dataset`, an array of images or a `Dataset`, which the study may name.
+        networks: name -> a function (image_shape, latents) -> (encoder, decoder), which the study may name.
 
     Returns:
-        The results, as `vaescope.open(out)` gives them. Runs that diverged say so in `.runs`.
+        The results, as `vaescope.open(out)` gives them. Runs that diverged or failed say so in `.runs`.
 
     Raises:
         UsageError: the study is wrong, or `out` holds another one.
         ResourceError: the disk is full or cannot be written.
     """
-    study = load_study(study)
-    check_probe(study)
-    folder = StudyFolder.create(out or default_out(study), study)
-    train(folder, progress)
-    compare(folder, progress, memory_budget)
-    results = Results(folder.path)
-    report(results, folder.path / "report.html", progress)
+    with lent(datasets, networks), executor_of(workers, scheduler) as executor:
+        study = load_study(study)
+        check_probe(study)
+        folder = StudyFolder.create(out or default_out(study), study)
+        train(folder, progress, executor, device, ensemble)
+        compare(folder, progress, memory_budget, executor)
+        results = Results(folder.path)
+        report(results, folder.path / "report.html", progress)
     return results
 
 
+@contextmanager
+def lent(
+    datasets: Mapping[str, object] | None = None, networks: Mapping[str, Callable[..., object]] | None = None
+) -> Iterator[None]:
+    """Let studies name these datasets and networks meanwhile.
+
+    Args:
+        datasets: name -> a `torch.utils.data.Dataset`, an array of images or a `Dataset`.
+        networks: name -> a function (image_shape, latents) -> (encoder, decoder).
+
+    Raises:
+        UsageError: a name is taken or no identifier, or something is no dataset.
+
+    >>> import numpy as np
+    >>> with lent(datasets={"grey": np.full((100, 64, 64), 0.5, np.float32)}):
+    ...     len(load_study("quickstart", ["datasets=[grey]", "probe.n=50", "measures=[cka]"]).runs())
+    4
+    """
+    made = {name: _given(name, found) for name, found in (datasets or {}).items()}
+    pairs = {name: network_from(name, factory) for name, factory in (networks or {}).items()}
+    with DATASETS.lending(made), NETWORKS.lending(pairs):
+        yield
+
+
+def _given(name: str, found: object) -> Any:
+    """What stands in `DATASETS` for a dataset that is there already."""
+    dataset = found if isinstance(found, Dataset) else from_torch(found, name=name)
+    return lambda: dataset
+
+
 def failed(folder: StudyFolder) -> list[str]:
-    """The runs that diverged, each with its reason."""
+    """The runs that diverged or failed, each with its reason."""
     manifests = ((r, folder.run(r.id).manifest()) for r in folder.runs)
-    return [f"{r.id}: {m.reason}" for r, m in manifests if m.state == "diverged"]
+    return [f"{r.id}: {m.reason}" for r, m in manifests if m.state in ("diverged", "failed")]
 
 
 def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
@@ -114,9 +167,12 @@ def in_words(results: Results) -> str:
     raw, corrected = (summary.lead(results.lead, measure, reading, results.runs) for reading in ("raw", "corrected"))
     runs = results.runs
     floors = summary.floors(results.settling, measure)
+    pairs = [] if is_distance(measure) else [results.differing(what, measure) for what in ("objective", "seed")]
+    apart = objective_tables(pairs[0], pairs[1]) if pairs and len(pairs[0]) else []
     lines = [
         f"{summary.setting(runs, results.study.steps)} {summary.headline(raw, corrected)}",
         *summary.finding(raw, corrected, floors, measure),
+        *(f"On {pair.dataset}: {pair.words}" for pair in apart),
         *summary.caveats(runs, run_labels(runs)),
     ]
     return "\n".join(lines).replace("\u00a0", " ")

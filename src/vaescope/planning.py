@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from vaescope.models.objective import OBJECTIVES
-from vaescope.runs.crew import side_by_side
+from vaescope.data.official import OfficialFile
+from vaescope.runs.crew import side_by_side, trained_at_once
+from vaescope.runs.draw import draw
 from vaescope.runs.extract import distinct_layers
-from vaescope.runs.inputs import check_probe, dataset_of
+from vaescope.runs.inputs import check_probe, downloads, image_shape_of
+from vaescope.runs.learner import Learner
 from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
-from vaescope.runs.train import build, one_pass, optimiser_of
+from vaescope.stats.compare import kind_of
 from vaescope.stats.cost import Cost, cost
 from vaescope.stats.forms.vector import Vector
 from vaescope.stats.measure import MEASURES
@@ -58,14 +60,19 @@ def plan(study: Study) -> Plan:
     runs = study.runs()
     costs = cost(study)
     rates = _rates(costs)
-    at_once = side_by_side(len(runs))
-    step, forward = _training_times(runs[0], max(1, cores() // at_once))
+    at_once = trained_at_once(len(runs), study.threads)
+    kinds = {(kind_of(r), r.objective): r for r in runs}
+    times = {kind: _training_times(run) for kind, run in kinds.items()}
+    steps = sum(times[kind_of(r), r.objective][0] * r.steps for r in runs)
+    forward = sum(times[kind_of(r), r.objective][1] * len(r.snapshots) for r in runs) * study.probe.n
     snapshots = sum(len(r.snapshots) for r in runs)
-    weights = _weights(runs[0])
+    sizes = {kind_of(r): _weights(r) for r in kinds.values()}
+    weights = sum(sizes[kind_of(r)] * len(r.snapshots) for r in runs)
+    layers = {run.network: len(distinct_layers(run)) for run in kinds.values()}
     chosen = [c for c in costs if c.chosen]
     seconds = {
-        "training": step * sum(r.steps for r in runs) / at_once,
-        "forward passes": forward * snapshots * study.probe.n / side_by_side(snapshots),
+        "training": steps / at_once,
+        "forward passes": forward / side_by_side(snapshots),
         **{f"{name}": s for name, s in _compare_seconds(chosen, rates).items()},
     }
     strengths = {
@@ -79,12 +86,13 @@ def plan(study: Study) -> Plan:
         ),
         ("steps", f"{study.steps:,} a run of {study.batch_size} examples, {sum(r.steps for r in runs):,} in all"),
         ("snapshots", f"{snapshots:,}, at steps {', '.join(map(str, study.snapshot_steps))}"),
-        ("layers", f"{len(distinct_layers(runs[0]))} distinct of {runs[0].network}"),
+        ("layers", ", ".join(f"{n} distinct of {name}" for name, n in layers.items())),
         ("representations", f"{chosen[0].representations:,} on {study.probe.n:,} probe examples"),
         ("pairs", f"{sum(c.pairs for c in chosen):,} scores of {len(chosen)} measure(s)"),
+        *([("downloads", downloads_in_words(missing))] if (missing := downloads(study)) else []),
         (
             "disk",
-            f"{size(snapshots * weights + sum(c.store_bytes for c in chosen))} kept: {size(snapshots * weights)} of "
+            f"{size(weights + sum(c.store_bytes for c in chosen))} kept: {size(weights)} of "
             f"weights, {size(sum(c.store_bytes for c in chosen))} of scores; "
             f"{size(sum(_shared(chosen, lambda c: c.scratch_bytes).values()))} more while comparing",
         ),
@@ -104,31 +112,37 @@ def plan(study: Study) -> Plan:
 
 
 def _weights(run: Run) -> int:
-    return 4 * sum(p.numel() for p in build(run, dataset_of(run).image_shape).parameters())
+    return 4 * sum(p.numel() for p in Learner(run, image_shape_of(run), 1).network.parameters())
 
 
-def _training_times(run: Run, threads: int) -> tuple[float, float]:
-    """Seconds of one training step with so many threads, and of one probe example through the network with one."""
-    dataset = dataset_of(run)
-    network = build(run, dataset.image_shape)
-    optimiser = optimiser_of(run, network)
-    objective = OBJECTIVES[run.objective](**run.options)
-    images = torch.from_numpy(dataset.images(np.arange(run.batch_size) % len(dataset)))
+def _training_times(run: Run) -> tuple[float, float]:
+    """Seconds of one training step with the threads of the run, and of one probe example through the network with one.
+
+    Random images do: how long a step takes does not depend on what they show, and none has to be downloaded.
+    """
+    learner = Learner(run, image_shape_of(run), 1000)
+    images = torch.rand(run.batch_size, *image_shape_of(run), generator=draw("plan", 0))
+    others = images if learner.critic is not None else None
 
     def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        one_pass(network, objective, images, 0, 0).loss.backward()
-        optimiser.step()
+        learner.update(learner.terms(images, 0), 0, others)
 
     def forward() -> None:
         with torch.inference_mode():
-            network.decode(network.encode(images).mean)
+            learner.network.decode(learner.network.encode(images).mean)
 
     with threads_kept():
-        torch.set_num_threads(threads)
+        torch.set_num_threads(run.threads)
         step_seconds = _best(step)
         torch.set_num_threads(1)
         return step_seconds, _best(forward) / run.batch_size
+
+
+def downloads_in_words(files: Sequence[OfficialFile]) -> str:
+    """How many official files are not on this machine yet, and how large they are as far as that is known."""
+    known = sum(file.bytes or 0 for file in files)
+    some = "" if all(file.bytes for file in files) else f" and {sum(not f.bytes for f in files)} of unknown size"
+    return f"{len(files)} official file(s) first: {size(known)}{some}; `vaescope data fetch NAME` fetches them"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ A registry finds its members by itself the first time it is asked: it imports ev
 entry points of the same group that other installed packages declare.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -32,13 +33,20 @@ class Registry(Mapping[str, T]):
         kind: what a member is called in messages, e.g. "objective".
         package: the package whose modules hold the members, e.g. "vaescope.models".
         group: the entry-point group through which other packages add theirs, e.g. "vaescope.objectives".
+        adopt: makes a member of what an entry point names, given its name and that, where importing it registered
+            nothing; None if it is none.
     """
 
-    def __init__(self, kind: str, package: str, group: str) -> None:
+    def __init__(
+        self, kind: str, package: str, group: str, adopt: Callable[[str, Any], T | None] | None = None
+    ) -> None:
         self.kind = kind
         self.package = package
         self.group = group
+        self._adopt = adopt
+        self._adopted: set[str] = set()
         self._members: dict[str, T] = {}
+        self._lent: dict[str, T] = {}
         self._complete = False
         self._finding = RLock()
         self._importing = False
@@ -55,6 +63,15 @@ class Registry(Mapping[str, T]):
         self._members[name] = member  # type: ignore[assignment]
         return member
 
+    def _enter(self, name: str, found: Any) -> None:
+        """What an entry point names: registered by its import, or else adopted."""
+        if self._adopt is None or name in self._adopted or any(found is member for member in self._members.values()):
+            return
+        member = self._adopt(name, found)
+        if member is not None:
+            self.register(member)
+            self._adopted.add(name)
+
     def _find(self) -> dict[str, T]:
         if not self._complete:
             with self._finding:  # other threads wait until all members are there; this one may look while it imports
@@ -64,7 +81,7 @@ class Registry(Mapping[str, T]):
                         for module in iter_modules(import_module(self.package).__path__):
                             import_module(f"{self.package}.{module.name}")
                         for point in entry_points(group=self.group):
-                            point.load()
+                            self._enter(point.name, point.load())
                         self._complete = True
                     finally:
                         self._importing = False
@@ -80,6 +97,30 @@ class Registry(Mapping[str, T]):
             known = sorted(members)
             raise UsageError(f"unknown {self.kind} {name!r}; known: {', '.join(known)}.{suggestion(name, known)}")
         return members[name]
+
+    @contextmanager
+    def lending(self, members: Mapping[str, T]) -> Iterator[None]:
+        """Have these members as well meanwhile: what a caller passed from Python, which no other process has.
+
+        Raises:
+            UsageError: a name is no identifier, or taken.
+        """
+        known = self._find()
+        for name in members:
+            if not name.isidentifier() or name in known:
+                why = "is taken" if name in known else "is no identifier"
+                raise UsageError(f"{self.kind} {name!r}: the name {why}. Choose another one.")
+        self._lent |= members
+        known |= members
+        try:
+            yield
+        finally:
+            for name in members:
+                del known[name], self._lent[name]
+
+    def lent(self, name: str) -> T | None:
+        """The member of that name if it is one that was lent, else None."""
+        return self._lent.get(name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The member of that name, else `default`."""

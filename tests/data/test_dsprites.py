@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vaescope.data.dsprites import DSprites, OfficialImages
+from vaescope.data.datasets.dsprites import DSprites, OfficialImages
 
 REAL_IMAGES = 64_834
 KNOWN_WRONG = [151_882, 258_370, 456_189, 594_516, 725_836]  # one pixel each: datasets.md, section 1
@@ -227,5 +227,5 @@ def test_what_a_caller_does_to_its_images_does_not_reach_the_next(dsprites):
 
 
 def test_data_is_imported_without_torch():
-    code = "import sys, vaescope.data.dsprites, vaescope.data.load; assert not {'torch', 'pandas'} & set(sys.modules)"
+    code = "import sys, vaescope.data.datasets.dsprites, vaescope.data.load; assert not {'torch', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

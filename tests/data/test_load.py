@@ -1,253 +1,262 @@
+"""Datasets by name: what they take, what is known of them without a file, and where their files come from."""
+
+import gzip
 import hashlib
-import io
-import pickle
-import zipfile
-from pathlib import Path
+import socket
 
 import numpy as np
 import pytest
+from tests.data.loopback import serving
 
-from vaescope.data import load
-from vaescope.data.dsprites import DSprites
-from vaescope.data.load import OFFICIAL_MD5, load_dataset, read_dsprites_file
-from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.data.dataset import DATASETS
+from vaescope.data.load import dataset_options, described, fetch_dataset, load_dataset, missing_files
+from vaescope.data.official import OFFICIAL, OfficialFile, has_official
+from vaescope.data.readers import mpi3d as mpi3d_reader
+from vaescope.errors import CorruptArtifact, UsageError
+from vaescope.progress import Progress
 
-SHAPE = (5_000, 64, 64)  # more than two pieces of 2,048
-
-
-class Trap:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, sentinel):
-        self.sentinel = sentinel
-
-    def __reduce__(self):
-        return Path.write_text, (self.sentinel, "executed")
-
-
-def npy(array):
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, allow_pickle=True)
-    return file.getvalue()
+PUBLISHED = {
+    "cars3d": (17_568, (3, 64, 64), 1),
+    "dsprites": (737_280, (1, 64, 64), 1),
+    "fashion_mnist": (70_000, (1, 28, 28), 4),
+    "mnist": (70_000, (1, 28, 28), 4),
+    "mpi3d": (1_036_800, (3, 64, 64), 1),
+    "shapes3d": (480_000, (3, 64, 64), 1),
+    "smallnorb": (48_600, (1, 64, 64), 6),
+}
 
 
-def archive(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in members.items():
-            file.writestr(f"{name}.npy", content)
-    return path
-
-
-def md5(path):
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def images():
-    return np.unpackbits(DSprites().packed(range(SHAPE[0]))).reshape(SHAPE)
-
-
-@pytest.fixture(scope="module")
-def module_sentinel(tmp_path_factory):
-    return tmp_path_factory.mktemp("sentinel") / "sentinel"
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAESCOPE_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture
-def sentinel(module_sentinel):
-    module_sentinel.unlink(missing_ok=True)
-    return module_sentinel
+def no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def idx(array):
+    """The format of MNIST's files: two zeros, 8 for bytes, the number of axes, their lengths, the bytes."""
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in array.shape)
+    return gzip.compress(head + array.tobytes(), 1, mtime=0)
 
 
 @pytest.fixture(scope="module")
-def official_bytes(tmp_path_factory, images, module_sentinel):
-    """A small file in the layout of the official one, with a trap where the pickle is."""
-    factors = DSprites().factors(range(SHAPE[0]))
-    members = {
-        "metadata": npy(np.array({"title": Trap(module_sentinel)}, dtype=object)),
-        "imgs": npy(images),
-        "latents_classes": npy(factors),
-        "latents_values": npy(factors.astype(float)),
-    }
-    return archive(tmp_path_factory.mktemp("official") / "dsprites.npz", members).read_bytes()
-
-
-@pytest.fixture
-def official(tmp_path, official_bytes):
-    path = tmp_path / "dsprites.npz"
-    path.write_bytes(official_bytes)
-    return path
-
-
-def test_the_official_file_gives_what_is_in_it(official):
-    loaded = read_dsprites_file(official, md5(official), SHAPE)
-    np.testing.assert_array_equal(loaded.packed, DSprites().packed(range(SHAPE[0])))
-    assert loaded.md5 == md5(official)
-
-
-def test_the_pickle_in_the_official_file_is_never_loaded(official, sentinel):
-    read_dsprites_file(official, md5(official), SHAPE)
-    assert not sentinel.exists()
-    with zipfile.ZipFile(official) as file:
-        np.lib.format.read_array(file.open("metadata.npy"), allow_pickle=True)
-    assert sentinel.read_text() == "executed"  # the trap is one
-
-
-def test_a_pickle_in_place_of_the_images_is_refused_unopened(tmp_path, sentinel):
-    path = archive(tmp_path / "evil.npz", {"imgs": npy(np.array([Trap(sentinel)], dtype=object))})
-    with pytest.raises(CorruptArtifact, match=r"uint8 of shape .*got: .*'descr': '\|O'"):
-        read_dsprites_file(path, md5(path), SHAPE)
-    path.write_bytes(pickle.dumps(Trap(sentinel)))
-    with pytest.raises(CorruptArtifact, match="not a zip file"):
-        read_dsprites_file(path, md5(path), SHAPE)
-    assert not sentinel.exists()
-
-
-def test_a_header_written_by_python_2_is_read(tmp_path, images):
-    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (5000L, 64L, 64L), }"
-    header += b" " * (117 - len(header)) + b"\n"
-    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + images.tobytes()
-    path = archive(tmp_path / "old.npz", {"imgs": content})
-    np.testing.assert_array_equal(read_dsprites_file(path, md5(path), SHAPE).packed, DSprites().packed(range(SHAPE[0])))
-
-
-def test_load_dataset_takes_the_official_file_by_its_path(official, monkeypatch):
-    monkeypatch.setitem(load._READERS, "dsprites", ("official", lambda p: read_dsprites_file(p, md5(p), SHAPE)))
-    for path in (official, str(official)):
-        dataset = load_dataset("dsprites", path=path)
-        assert len(dataset) == SHAPE[0]
-        assert dataset.fingerprint == f"dsprites-official-{md5(official)}"
-        np.testing.assert_array_equal(dataset.images([4_999, 0]), DSprites().images([4_999, 0]))
-
-
-@pytest.mark.parametrize("options", [{}, {"path": None}])
-def test_load_dataset_draws_the_images_where_no_file_is_given(options):
-    dataset = load_dataset("dsprites", **options)
-    assert dataset.fingerprint == "dsprites-made-1"
-    assert len(dataset) == 737_280
-
-
-@pytest.mark.parametrize("place", [0, 0.25, 0.5, 0.75, 0.999])
-def test_one_flipped_bit_anywhere_is_noticed(official, place):
-    right = md5(official)
-    content = bytearray(official.read_bytes())
-    content[int(place * len(content))] ^= 1
-    official.write_bytes(content)
-    with pytest.raises(CorruptArtifact, match=f"expected MD5 {right}, got {md5(official)}.*download it again"):
-        read_dsprites_file(official, right, SHAPE)
-
-
-def test_a_flipped_bit_is_noticed_by_the_archive_too(official):
-    content = bytearray(official.read_bytes())
-    content[len(content) // 2] ^= 1
-    official.write_bytes(content)
-    with pytest.raises(CorruptArtifact, match="Download it again"):
-        read_dsprites_file(official, md5(official), SHAPE)
-
-
-@pytest.mark.parametrize("kept", [0, 1, 3, 100, 5_000, 0.5, 0.9, 0.9999])
-def test_a_file_cut_short_is_refused(official, kept):
-    content, right = official.read_bytes(), md5(official)
-    official.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
-    with pytest.raises(CorruptArtifact, match="expected MD5"):
-        read_dsprites_file(official, right, SHAPE)
-    with pytest.raises(CorruptArtifact, match="not a zip file"):
-        read_dsprites_file(official, md5(official), SHAPE)
-
-
-@pytest.mark.parametrize("page", ["<!DOCTYPE html><title>404</title>", "\n  <html>rate limit</html>", "\ufeff<html/>"])
-def test_a_web_page_saved_as_the_file_is_called_one(tmp_path, page):
-    path = tmp_path / "dsprites.npz"
-    path.write_text(page, encoding="utf-8")
-    with pytest.raises(CorruptArtifact, match=f"expected MD5 {OFFICIAL_MD5}.*is a web page saved under this name"):
-        load_dataset("dsprites", path=path)
-
-
-def short(images):
-    return npy(images)[:-1]
-
-
-def long(images):
-    return npy(images) + b"\0"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (lambda images: npy(images[:-1]), r"uint8 of shape \(5000, 64, 64\), got: .*\(4999, 64, 64\)"),
-        (lambda images: npy(images.reshape(-1, 32, 128)), r"got: .*\(5000, 32, 128\)"),
-        (lambda images: npy(images.astype(np.float32)), r"got: .*'descr': '<f4'"),
-        (lambda images: npy(images.astype(bool)), r"got: .*'descr': '\|b1'"),
-        (lambda images: npy(np.asfortranarray(images)), "'fortran_order': True"),
-        (lambda images: npy(images * 255), "expected pixels 0 and 1, got 255 in image 0"),
-        (short, "ends after 20,479,999 of 20,480,000 pixels"),
-        (long, "goes on after 20,480,000 pixels"),
-        (lambda images: b"", "got: a beginning of b''"),
-        (lambda images: b"not an array at all", "a beginning of b'not an a'"),
-        (lambda images: b"\x93NUMPY\x03\x00" + npy(images)[8:], r"a beginning of b'\\x93NUMPY\\x03\\x00'"),
-        (lambda images: b"\x93NUMPY\x01\x00\x08\x00__import", "header '__import'"),
-        (lambda images: b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65_535, r"header '\({100}'"),
-    ],
-)
-def test_anything_but_the_expected_array_is_refused(tmp_path, images, content, message):
-    path = archive(tmp_path / "wrong.npz", {"imgs": content(images)})
-    with pytest.raises(CorruptArtifact, match=message):
-        read_dsprites_file(path, md5(path), SHAPE)
-
-
-def test_an_archive_without_images_is_refused(tmp_path):
-    path = archive(tmp_path / "other.npz", {"latents": npy(np.zeros(3))})
-    with pytest.raises(CorruptArtifact, match=r"no item named 'imgs\.npy'"):
-        read_dsprites_file(path, md5(path), SHAPE)
-
-
-def test_headers_of_random_bytes_are_refused_as_corrupt(tmp_path, images):
+def digits():
+    """Images and labels as MNIST has them, few of them not black, and the four files they lie in."""
     rng = np.random.default_rng(0)
-    whole = bytearray(npy(images[:1]))
-    for _ in range(300):
-        content = whole.copy()
-        for place in rng.integers(0, 128, 3):
-            content[place] = rng.integers(256)
-        path = archive(tmp_path / "fuzzed.npz", {"imgs": bytes(content)})
-        with pytest.raises(CorruptArtifact):
-            read_dsprites_file(path, md5(path), SHAPE)
+    images, labels = np.zeros((70_000, 28, 28), np.uint8), rng.integers(0, 10, 70_000, np.uint8)
+    images[::1000] = rng.integers(0, 256, (70, 28, 28), np.uint8)
+    names = [file.name for file in OFFICIAL["mnist"]]
+    contents = [idx(array) for part in (slice(60_000), slice(60_000, None)) for array in (images[part], labels[part])]
+    return images, labels, dict(zip(names, contents, strict=True))
 
 
-def test_a_missing_file_or_a_folder_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match=r"absent\.npz: .*no such file\. Leave `path` out to draw .*https://"):
-        load_dataset("dsprites", path=tmp_path / "absent.npz")
-    with pytest.raises(UsageError, match="got a folder"):
-        load_dataset("dsprites", path=tmp_path)
+@pytest.fixture
+def published(digits, monkeypatch):
+    """These files, as if they were the official ones; at an address that does not answer."""
+    files = tuple(
+        OfficialFile(name, f"http://127.0.0.1:9/{name}", f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
+        for name, content in digits[2].items()
+    )
+    monkeypatch.setitem(OFFICIAL, "mnist", files)
+    return digits
+
+
+class TestWithoutAnyFile:
+    def test_every_dataset_of_the_issue_is_there(self):
+        assert {name for name in DATASETS if has_official(name)} == set(PUBLISHED)
+
+    @pytest.mark.parametrize("name", PUBLISHED)
+    def test_its_shape_and_length_are_known(self, name, no_network, cache):
+        length, shape, files = PUBLISHED[name]
+        found = described(name)
+        assert (found.length, found.image_shape) == (length, shape)
+        if "mnist" not in name:
+            assert np.prod([size for _, size in found.factors]) == length
+        assert len(missing_files(name)) == (files if name != "dsprites" else 0)
+        assert not cache.exists()
+
+    def test_a_path_that_is_not_there_yet_does_not_hinder_describing(self, no_network):
+        assert described("shapes3d", path="/absent/3dshapes.h5").length == 480_000
+        assert described("dsprites", path="/absent").length == 737_280
+        assert described("dsprites", source="official").length == 737_280
+
+    def test_a_variant_and_a_size_are_considered(self, no_network):
+        assert described("mpi3d", variant="real") == described("mpi3d")
+        assert described("mnist", size=64).image_shape == (1, 64, 64)
+        with pytest.raises(UsageError, match="`variant` to be one of toy, realistic, real"):
+            described("mpi3d", variant="reel")
+        with pytest.raises(UsageError, match="`size`"):
+            described("mnist", size=31)
+
+    def test_what_is_missing_is_what_would_be_downloaded(self, cache):
+        assert missing_files("mpi3d", variant="real") == list(OFFICIAL["mpi3d_real"])
+        assert missing_files("mnist", path="/somewhere") == []
+        assert missing_files("dsprites", source="official") == list(OFFICIAL["dsprites"])
+        assert missing_files("dsprites", mirror="http://host/") == list(OFFICIAL["dsprites"])
+        assert missing_files("array", path="/somewhere.npy") == []
+        (cache / "mnist").mkdir(parents=True)
+        (cache / "mnist" / OFFICIAL["mnist"][1].name).write_bytes(b"")
+        assert missing_files("mnist") == [OFFICIAL["mnist"][k] for k in (0, 2, 3)]
+
+
+def test_an_option_without_a_default_is_asked_for(monkeypatch):
+    class Demanding(DATASETS["shapes"]):
+        def __init__(self, side, **others):
+            super().__init__(side)
+
+    monkeypatch.setitem(DATASETS._members, "demanding", Demanding)
+    with pytest.raises(UsageError, match="dataset 'demanding': expected option side, got none"):
+        load_dataset("demanding")
+    assert described("demanding", side=16).image_shape == (3, 16, 16)
+
+
+class TestFromOfficialFiles:
+    def test_they_are_downloaded_verified_and_read(self, published, cache):
+        images, labels, contents = published
+        with serving(contents) as server:
+            dataset = load_dataset("mnist", mirror=f"{server.address}/mnist")
+            assert sorted(p for p, _ in server.asked) == sorted(f"/mnist/{name}" for name in contents)
+        assert len(dataset) == 70_000
+        some = [0, 59_000, 60_000, 69_999]
+        np.testing.assert_array_equal(dataset.images(some)[:, 0], images[some].astype(np.float32) / np.float32(255))
+        np.testing.assert_array_equal(dataset.factors(some)[:, 0], labels[some])
+        assert missing_files("mnist") == []
+
+    def test_the_second_time_no_server_is_needed(self, published):
+        with serving(published[2]) as server:
+            fingerprint = load_dataset("mnist", mirror=server.address).fingerprint
+        assert load_dataset("mnist").fingerprint == fingerprint
+        assert load_dataset("mnist", size=32).image_shape == (1, 32, 32)
+
+    def test_a_folder_of_ones_own_is_used_where_it_lies(self, published, tmp_path, cache):
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        for name, content in published[2].items():
+            (mine / name).write_bytes(content)
+        assert len(load_dataset("mnist", path=str(mine))) == 70_000
+        assert sorted(p.name for p in mine.iterdir()) == sorted(published[2])
+        assert not any((cache / "mnist" / name).exists() for name in published[2])
+        (mine / "t10k-labels-idx1-ubyte.gz").unlink()
+        with pytest.raises(UsageError, match=r"'mnist': .*without t10k-labels.*Leave `path` out to have .* downloaded"):
+            load_dataset("mnist", path=mine)
+
+    def test_a_damaged_file_of_ones_own_is_refused_before_it_is_read(self, published, tmp_path):
+        for name, content in published[2].items():
+            (tmp_path / name).write_bytes(content)
+        (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(b"<!DOCTYPE html>")
+        with pytest.raises(CorruptArtifact, match=r"t10k-images.*a web page saved under this name.*download it again"):
+            load_dataset("mnist", path=tmp_path)
+
+    def test_each_variant_has_its_file_and_its_folder(self, tmp_path, monkeypatch, cache):
+        seen = []
+
+        def read(paths, unpacked, progress):
+            seen.append(([p.read_bytes() for p in paths], unpacked))
+            raise CorruptArtifact("as far as this test goes")
+
+        monkeypatch.setattr(mpi3d_reader, "read", read)
+        for variant in ("toy", "real"):
+            name, content = f"mpi3d_{variant}.npz", variant.encode()
+            (tmp_path / name).write_bytes(content)
+            file = OfficialFile(name, "http://127.0.0.1:9/", f"sha256:{hashlib.sha256(content).hexdigest()}")
+            monkeypatch.setitem(OFFICIAL, f"mpi3d_{variant}", (file,))
+        for options in ({}, {"variant": "real"}):
+            with pytest.raises(CorruptArtifact, match="as far as"):
+                load_dataset("mpi3d", mirror=tmp_path, **options)
+        assert seen == [([v.encode()], cache / f"mpi3d_{v}" / "unpacked") for v in ("toy", "real")]
+
+    def test_progress_is_passed_on(self, published):
+        told = []
+
+        class Loud(Progress):
+            def stage(self, name, total):
+                told.append(name)
+
+        with serving(published[2]) as server:
+            load_dataset("mnist", mirror=server.address, progress=Loud())
+        for word in ("Downloading", "Verifying", "Reading mnist"):
+            assert any(name.startswith(word) for name in told), told
+
+    def test_fetching_without_reading(self, published, cache):
+        with serving(published[2]) as server:
+            paths = fetch_dataset("mnist", mirror=server.address)
+        assert paths == [cache / "mnist" / name for name in published[2]]
+        with pytest.raises(
+            UsageError, match=r"'array' has no official files; those that have: cars3d, dsprites.*mpi3d"
+        ):
+            fetch_dataset("array", path="x")
+
+
+class TestFromTheUsersFiles:
+    def test_an_array_is_opened_by_its_path(self, tmp_path):
+        images = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3), np.uint8)
+        np.save(tmp_path / "mine.npy", images)
+        dataset = load_dataset("array", path=str(tmp_path / "mine.npy"))
+        np.testing.assert_array_equal(dataset.images([6]), images[[6]].transpose(0, 3, 1, 2) / np.float32(255))
+        found = described("array", path=tmp_path / "mine.npy")
+        assert (found.image_shape, found.length, found.factors) == ((3, 16, 16), 7, ())
+
+    def test_what_is_unpacked_goes_to_the_cache(self, tmp_path, cache):
+        images = np.random.default_rng(0).integers(0, 256, (7, 16, 16), np.uint8)
+        np.savez_compressed(tmp_path / "mine.npz", images=images)
+        np.testing.assert_array_equal(
+            load_dataset("array", path=tmp_path / "mine.npz").images([3])[0, 0] * 255, images[3]
+        )
+        assert any(p.is_file() for p in (cache / "array" / "unpacked").iterdir())
+
+    def test_its_path_is_asked_for(self):
+        with pytest.raises(UsageError, match=r"'array': expected `path`"):
+            load_dataset("array")
 
 
 @pytest.mark.parametrize(
-    ("failure", "message"),
+    ("name", "options"),
     [
-        (PermissionError(13, "Permission denied"), "cannot be read: Permission denied"),
-        (OSError(5, "Input/output error"), "cannot be read: Input/output error"),
-        (MemoryError(), "expected 377,487,360 bytes of free memory"),
+        ("dsprites", ("path", "mirror", "source")),
+        ("shapes3d", ("path", "mirror")),
+        ("mpi3d", ("path", "mirror", "variant")),
+        ("mnist", ("path", "mirror", "size")),
+        ("array", ("path", "key", "factors", "layout", "scale")),
     ],
 )
-def test_what_the_machine_cannot_do_is_a_resource_error(tmp_path, monkeypatch, failure, message):
-    path = tmp_path / "dsprites.npz"
-    path.write_bytes(b"x")
+def test_the_options_are_those_of_the_place_and_of_the_reader(name, options):
+    assert dataset_options(name) == options
 
-    def fail(*_):
-        raise failure
 
-    monkeypatch.setattr(load, "_verify", fail)
-    with pytest.raises(ResourceError, match=message):
-        read_dsprites_file(path)
+@pytest.mark.parametrize("function", [load_dataset, described, missing_files, fetch_dataset])
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dsprites", {"pth": "x"}, r"unknown option 'pth'; it takes: path, mirror, source\. Did you mean 'path'\?"),
+        ("dsprites", {"official": None}, "unknown option 'official'; it takes: path"),
+        ("dsprites", {"source": "drawn"}, "expected `source` to be one of made, official, got 'drawn'"),
+        ("dsprites", {"source": "made", "path": "x"}, "`source` made needs no files, but `path` is given"),
+        ("mpi3d", {"variant": "reel"}, r"Did you mean 'real'\?"),
+        ("mpi3d", {"varient": "real"}, r"Did you mean 'variant'\?"),
+        ("dsprite", {}, r"unknown dataset 'dsprite'; known: .*dsprites.*Did you mean 'dsprites'\?"),
+    ],
+)
+def test_a_wrong_name_or_option_is_told_with_the_nearest(function, name, options, message):
+    with pytest.raises(UsageError, match=message):
+        function(name, **options)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("dsprites", {"pth": "x"}, r"unknown option 'pth'; it takes: path\. Did you mean 'path'\?"),
-        ("dsprites", {"official": None}, "unknown option 'official'; it takes: path"),
-        ("dsprites", {"path": 3}, "expected `path` to be the path of a file, got 3"),
-        ("dsprite", {}, r"unknown dataset 'dsprite'; known: .*dsprites.*Did you mean 'dsprites'\?"),
+        ("dsprites", {"path": 3}, "expected `path` to be the path of a file or folder, got 3"),
+        ("dsprites", {"path": "a\0b"}, "expected `path` to be the path"),
+        ("mnist", {"mirror": 3}, "expected `mirror` to be an address or a folder, got 3"),
+        ("mnist", {"mirror": "ftp://host/"}, "expected an http, https or file address, or a folder, got 'ftp://host/'"),
     ],
 )
-def test_a_wrong_name_or_option_is_told_with_the_nearest(name, options, message):
+def test_a_place_of_a_wrong_kind_is_told(name, options, message):
     with pytest.raises(UsageError, match=message):
         load_dataset(name, **options)

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from vaescope.errors import UsageError
-from vaescope.models.conv import Conv
-from vaescope.models.network import NETWORKS, distinct, initialise, layers, sample
+from vaescope.models.network import NETWORKS, distinct, initialise, sample
+from vaescope.models.networks.conv import Conv
 
 WIDTHS = {
     "encoder.1": 32768,
@@ -26,6 +25,9 @@ WIDTHS = {
     "decoder.5": 32768,
 }
 
+ENCODER = [(32, 3, 4, 4), (32, 32, 4, 4), (64, 32, 2, 2), (64, 64, 2, 2), (256, 1024)]
+DECODER = [(256, 10), (1024, 256), (64, 64, 4, 4), (64, 32, 4, 4), (32, 32, 4, 4)]
+
 
 @pytest.mark.parametrize(("channels", "parameters", "encoder"), [(1, 690_517, 309_204), (3, 692_567, 310_228)])
 def test_parameter_counts_are_the_papers(channels, parameters, encoder):
@@ -38,12 +40,12 @@ def test_parameter_counts_are_the_papers(channels, parameters, encoder):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_layers_have_the_papers_names_order_and_widths(channels):
     pixels = channels * 64 * 64
-    found = {layer.name: layer.features for layer in layers(Conv((channels, 64, 64), 10))}
+    found = {layer.name: layer.features for layer in Conv((channels, 64, 64), 10).layers()}
     assert list(found.items()) == list(({"input": pixels} | WIDTHS | {"decoder.6": pixels}).items())
 
 
 def test_layers_that_only_reshape_are_named_after_the_one_they_repeat():
-    found = layers(Conv((1, 64, 64), 10))
+    found = Conv((1, 64, 64), 10).layers()
     assert {layer.name: layer.same_as for layer in found if layer.same_as} == {
         "encoder.5": "encoder.4",
         "decoder.reshape": "decoder.2",
@@ -60,10 +62,24 @@ def test_shapes_from_images_to_logits(channels):
     assert network.decode(sample(posterior, torch.zeros(5, 7))).shape == images.shape
 
 
-@pytest.mark.parametrize("shape", [(1, 32, 32), (2, 64, 64), (64, 64, 1)])
-def test_other_image_shapes_are_refused_with_both_shapes(shape):
-    with pytest.raises(UsageError, match=r"expected images of \(1 or 3, 64, 64\), got \(" + str(shape[0])):
-        Conv(shape, 10)
+def test_at_64_pixels_the_weights_have_the_names_and_shapes_they_always_had():
+    """What snapshots of earlier versions hold."""
+    shapes = {
+        **{f"encoder.{k}.0": shape for k, shape in zip("12346", ENCODER, strict=True)},
+        **{name: (10, 256) for name in ("mean", "log_var")},
+        **{f"decoder.{k}.0": shape for k, shape in zip("12345", DECODER, strict=True)},
+        "decoder.6": (32, 3, 4, 4),
+    }
+    given = {k: tuple(v.shape) for k, v in Conv((3, 64, 64), 10).state_dict().items()}
+    assert list(given) == [f"{name}.{kind}" for name in shapes for kind in ("weight", "bias")]
+    assert {k.removesuffix(".weight"): v for k, v in given.items() if k.endswith("weight")} == shapes
+
+
+@pytest.mark.parametrize(("shape", "last"), [((1, 28, 28), (2, 2)), ((4, 105, 105), (7, 7)), ((2, 16, 33), (1, 3))])
+def test_other_sizes_have_the_same_layers_each_half_of_the_one_before_rounded_up(shape, last):
+    network = Conv(shape, 10)
+    assert [layer.name for layer in network.layers()] == [layer.name for layer in Conv((1, 64, 64), 10).layers()]
+    assert network.encoder[:4](torch.zeros(1, *shape)).shape == (1, 64, *last)
 
 
 def test_first_weights_are_glorot_uniform_and_biases_zero():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.runs.study import Run, Study
-from vaescope.stats import convergence
+from vaescope.stats import convergence, matched
 
 LAYERS = [
     ("input", "input", 4096, ""),
@@ -150,7 +150,32 @@ class FakeResults:
         ]
         return pd.DataFrame(rows, columns=["run", "step", "latent", "kl"])
 
-    def scores(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]:
+    @property
+    def snapshot_steps(self) -> dict[str, tuple[int, ...]]:
+        return self.made
+
+    def differing(self, what: matched.What, measure: str | None = None) -> pd.DataFrame:
+        index, matrix = self.scores(measure or next(iter(self.study.measures)))
+        at = {key: i for i, key in enumerate(index.itertuples(index=False, name=None))}
+        rows = []
+        for i, j in matched.matched(self.folder.runs, what):
+            a, b = self.folder.runs[i], self.folder.runs[j]
+            shared = matched.shared_setting(a, what)
+            for layer, part in DISTINCT:
+                ends = [at.get((run.id, run.steps, layer)) for run in (a, b)]
+                score = math.nan if None in ends else float(matrix[ends[0], ends[1]])
+                head = (measure, what, a.dataset, a.id, b.id, matched.value(a, what), matched.value(b, what))
+                rows.append((*head, shared, layer, part, a.steps, score, ""))
+        return matched.frame(rows)
+
+    def scores(self, measure: str, only=None) -> tuple[pd.DataFrame, np.ndarray]:
+        index, matrix = self.everything(measure)
+        if only is None:
+            return index, matrix
+        kept = [step in only.get(run, ()) for run, step in zip(index.run, index.step, strict=True)]
+        return index[kept].reset_index(drop=True), matrix[np.ix_(kept, kept)]
+
+    def everything(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]:
         rows = [
             (run.id, step, layer) for run in self.folder.runs for step in self.made[run.id] for layer, _ in DISTINCT
         ]

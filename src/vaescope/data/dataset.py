@@ -87,4 +87,4 @@ def checked_indices(indices: Indices, length: int) -> Int64[np.ndarray, " n"]:
     return array.astype(np.int64)
 
 
-DATASETS: Registry[type[Dataset]] = Registry("dataset", "vaescope.data", "vaescope.datasets")
+DATASETS: Registry[type[Dataset]] = Registry("dataset", "vaescope.data.datasets", "vaescope.datasets")

@@ -1,178 +1,222 @@
-"""Datasets by name, and the official files of those that have one: verified, then read without pickle.
+"""Datasets by name: from official files, which are downloaded where need be, from the user's files, or made.
 
-The one module of this folder that touches files.
+A dataset that is read from files has a reader of its name, `vaescope.data.readers.<name>`, with
+`read(paths, unpacked, progress, **options)`: what the dataset's class is made of, from verified files. `unpacked` is a
+folder for what is unpacked once. The options of the reader are the options of the dataset.
 """
 
-import hashlib
-import re
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
-from io import BufferedReader
 from pathlib import Path
-from struct import error as StructError
-from typing import Final, cast
-from zipfile import BadZipFile, ZipExtFile, ZipFile
+from typing import Any, Final
 
 import numpy as np
-from jaxtyping import UInt8
 
 from vaescope.data.dataset import DATASETS, Dataset
-from vaescope.data.dsprites import OfficialImages
-from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.data.fetch import cache, fetch, in_place
+from vaescope.data.official import OFFICIAL, VARIANTS, OfficialFile, has_official, official_key
+from vaescope.data.published import Published, TenClasses
+from vaescope.data.stored import InMemory
+from vaescope.errors import UsageError
+from vaescope.progress import Progress
 from vaescope.registry import suggestion
 
-OFFICIAL_MD5: Final = "7da33b31b13a06f4b04a70402ce90c2e"
-OFFICIAL_SHAPE: Final = (737_280, 64, 64)
-OFFICIAL_URL: Final = (
-    "https://raw.githubusercontent.com/google-deepmind/dsprites-dataset/master/"
-    "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"
-)
-_CHUNK = 2048  # images: 8 MiB unpacked
-# The one header that is right, so that nothing has to be parsed; numpy under Python 2 wrote some sizes as 64L.
-_HEADER = re.compile(rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d+)L?, (\d+)L?, (\d+)L?\), ?\}\s*")
+MADE: Final = frozenset({"dsprites"})
+"""Datasets of which there are official files, but which are made where none are asked for."""
+
+_READER_TAKES: Final = ("paths", "unpacked", "progress")
+_SOURCES: Final = ("made", "official")
 
 
-def load_dataset(name: str, **options: object) -> Dataset:
+@dataclass(frozen=True)
+class Described:
+    """What a dataset is, known without reading it where that is possible.
+
+    Attributes:
+        image_shape: (channels, height, width).
+        length: number of images.
+        factors: name and number of classes of each factor of variation.
+    """
+
+    image_shape: tuple[int, int, int]
+    length: int
+    factors: tuple[tuple[str, int], ...]
+
+
+def load_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> Dataset:
     """A dataset by its registered name, e.g. "dsprites".
 
     Args:
-        name: see `vaescope list`.
-        options: what this dataset takes. For "dsprites": `path`, the official .npz file, used instead of drawn images.
+        name: see `vaescope data list`.
+        progress: told what is downloaded and unpacked, and asked whether to stop.
+        options: what this dataset takes. Those with official files take `path`, a copy of your own (the file, or the
+            folder with all of them), which is verified and used where it lies; or `mirror`, an address or a folder to
+            fetch the files from. "mpi3d" takes `variant`; "dsprites" is drawn unless one of these is given, or
+            `source="official"`.
 
     Raises:
         UsageError: no such dataset, an option it does not take, or no file at `path`.
-        CorruptArtifact: the file is not the official one.
-        ResourceError: the file cannot be read, or there is no memory for it.
+        CorruptArtifact: a file is not the official one.
+        ResourceError: a file cannot be had or read, or there is no memory for it.
 
     >>> len(load_dataset("dsprites"))
     737280
     """
-    known = dataset_options(name)
-    for option in options:
-        if option not in known:
-            takes = f"it takes: {', '.join(known)}" if known else "it takes none"
-            raise UsageError(f"dataset {name!r}: unknown option {option!r}; {takes}.{suggestion(option, list(known))}")
-    if name in _READERS and "path" in options:
-        parameter, read = _READERS[name]
-        path = options.pop("path")
-        if not isinstance(path, str | Path | None) or "\0" in str(path):
-            raise UsageError(f"dataset {name!r}: expected `path` to be the path of a file, got {path!r}.")
-        if path is not None:
-            options[parameter] = read(Path(path).expanduser())
-    return DATASETS[name](**options)
+    check_options(name, options)
+    read = _reader(name)
+    if read is None:
+        _check_all_given(name, options)
+        return DATASETS[name](**options)
+    told = progress or Progress()
+    if has_official(name):
+        if _made(name, options):
+            return DATASETS[name]()
+        paths, folder = _official_paths(name, options, told), _folder(name, options)
+    else:
+        path = _path(name, options.get("path"))
+        paths, folder = [] if path is None else [path], cache() / name
+    rest = {option: value for option, value in options.items() if option not in _places(name)}
+    return DATASETS[name](**read(paths, folder / "unpacked", told, **rest))
 
 
 def dataset_options(name: str) -> tuple[str, ...]:
     """The names of the options `load_dataset` takes for this dataset. UsageError where there is none of this name.
 
     >>> dataset_options("dsprites")
-    ('path',)
+    ('path', 'mirror', 'source')
     """
-    parameter, _ = _READERS.get(name, (None, None))
-    return tuple("path" if taken == parameter else taken for taken in signature(DATASETS[name]).parameters)
+    member, read = DATASETS[name], _reader(name)
+    if read is None:
+        return tuple(signature(member).parameters)
+    own = (option for option in signature(read).parameters if option not in _READER_TAKES)
+    return tuple(dict.fromkeys((*_places(name), *own)))
 
 
-def read_dsprites_file(
-    path: Path, md5: str = OFFICIAL_MD5, shape: tuple[int, int, int] = OFFICIAL_SHAPE
-) -> OfficialImages:
-    """The images of the official dSprites .npz, at one bit a pixel: 377 MB of memory, some seconds.
+def check_options(name: str, options: Mapping[str, object]) -> None:
+    """Raise `UsageError` where there is no such dataset, or it does not take these options."""
+    known = dataset_options(name)
+    for option in options:
+        if option not in known:
+            takes = f"it takes: {', '.join(known)}" if known else "it takes none"
+            raise UsageError(f"dataset {name!r}: unknown option {option!r}; {takes}.{suggestion(option, list(known))}")
+    if has_official(name):
+        _made(name, options)
+        official_key(name, options.get("variant"))
 
-    The checksum of the whole file is verified before anything in it is believed. Only the member `imgs` is read, in
-    pieces; `metadata`, which is a pickle, is never touched.
 
-    Args:
-        path: the file as downloaded.
-        md5: hexadecimal checksum the file must have.
-        shape: (images, height, width) the array must have; the width a multiple of 8.
+def described(name: str, **options: Any) -> Described:
+    """What a dataset is. Of one that has official files nothing is read or downloaded; others are loaded.
 
     Raises:
-        UsageError: no file there.
-        CorruptArtifact: wrong checksum, a web page saved under this name, or not the array expected.
-        ResourceError: no permission, a failing disk, no memory.
+        UsageError: no such dataset or option; and what `load_dataset` raises where it is loaded.
+
+    >>> described("mnist")
+    Described(image_shape=(1, 28, 28), length=70000, factors=(('label', 10),))
     """
+    check_options(name, options)
+    member = DATASETS[name]
+    if has_official(name):
+        if issubclass(member, Published | TenClasses):
+            factors, shape = member.FACTORS, member.SHAPE
+            if issubclass(member, TenClasses):
+                black = np.broadcast_to(np.uint8(0), (member.COUNT, *shape[1:]))  # takes no memory
+                size = {option: value for option, value in options.items() if option == "size"}
+                shape = member(InMemory(black), black[:, 0, 0], "", **size).image_shape
+            return Described(shape, member.COUNT, tuple(zip(factors.names, factors.sizes, strict=True)))
+        options = {}  # what is made is the same, and asks for no files
+    dataset = load_dataset(name, **options)
+    factors = tuple(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
+    return Described(dataset.image_shape, len(dataset), factors)
+
+
+def missing_files(name: str, **options: Any) -> list[OfficialFile]:
+    """What `load_dataset` would download: nothing that is in the cache, is given by `path`, or is not needed.
+
+    Raises:
+        UsageError: no such dataset or option.
+    """
+    check_options(name, options)
+    if not has_official(name) or options.get("path") is not None or _made(name, options):
+        return []
+    return [file for file in _files(name, options) if not (_folder(name, options) / file.name).is_file()]
+
+
+def fetch_dataset(name: str, *, progress: Progress | None = None, **options: Any) -> list[Path]:
+    """The official files of a dataset, downloaded where they are not in the cache yet, and verified.
+
+    Raises:
+        UsageError: no such dataset or option, or one that has no official files.
+        CorruptArtifact, ResourceError: as `load_dataset`.
+    """
+    check_options(name, options)
+    if not has_official(name):
+        having = ", ".join(name for name in DATASETS if has_official(name))
+        raise UsageError(f"dataset {name!r} has no official files; those that have: {having}.")
+    return _official_paths(name, options, progress or Progress())
+
+
+def _check_all_given(name: str, options: Mapping[str, object]) -> None:
+    """UsageError where an option without a default is wanting."""
+    takes = signature(DATASETS[name]).parameters.values()
+    wanting = [p.name for p in takes if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if wanting := [option for option in wanting if option not in options]:
+        raise UsageError(f"dataset {name!r}: expected option {', '.join(wanting)}, got none.")
+
+
+def _places(name: str) -> tuple[str, ...]:
+    """The options that say where the files of a dataset are; its reader does not see them."""
+    if not has_official(name):
+        return ("path",)
+    return ("path", "mirror", *(("variant",) if name in VARIANTS else ()), *(("source",) if name in MADE else ()))
+
+
+def _reader(name: str) -> Callable[..., dict[str, Any]] | None:
+    """How the files of a dataset are read; None for one that is made. Imported late, for what it may need to import."""
+    module = f"vaescope.data.readers.{name}"
+    return import_module(module).read if find_spec(module) is not None else None
+
+
+def _made(name: str, options: Mapping[str, object]) -> bool:
+    """Whether a dataset that has official files is made instead. UsageError where the options contradict each other."""
+    if name not in MADE:
+        return False
+    source = options.get("source")
+    if source not in (None, *_SOURCES):
+        raise UsageError(f"dataset {name!r}: expected `source` to be one of {', '.join(_SOURCES)}, got {source!r}.")
+    given = [place for place in ("path", "mirror") if options.get(place) is not None]
+    if source == "made" and given:
+        raise UsageError(f"dataset {name!r}: `source` made needs no files, but `{given[0]}` is given. Leave one out.")
+    return source != "official" and not given
+
+
+def _files(name: str, options: Mapping[str, object]) -> tuple[OfficialFile, ...]:
+    return OFFICIAL[official_key(name, options.get("variant"))]
+
+
+def _folder(name: str, options: Mapping[str, object]) -> Path:
+    """Where the files of a dataset are kept, and what is unpacked from them."""
+    return cache() / official_key(name, options.get("variant"))
+
+
+def _official_paths(name: str, options: Mapping[str, object], progress: Progress) -> list[Path]:
+    files, folder = _files(name, options), _folder(name, options)
+    path, mirror = _path(name, options.get("path")), options.get("mirror")
+    if not isinstance(mirror, str | Path | None):
+        raise UsageError(f"dataset {name!r}: expected `mirror` to be an address or a folder, got {mirror!r}.")
+    if path is None:
+        return fetch(files, folder, mirror, progress)
     try:
-        with path.open("rb") as file:
-            _verify(file, path, md5)
-            return OfficialImages(_read_packed(file, path, shape), md5)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        got = "a folder" if path.is_dir() else "no such file"
-        raise UsageError(
-            f"{path}: expected the official dSprites file, got {got}. Leave `path` out to draw the images instead, or "
-            f"download the file from {OFFICIAL_URL}"
-        ) from error
-    except OSError as error:
-        raise ResourceError(
-            f"{path}: cannot be read: {error.strerror or error}. Check permissions and disk."
-        ) from error
-    except MemoryError as error:
-        needed = int(np.prod(shape)) // 8
-        raise ResourceError(
-            f"{path}: expected {needed:,} bytes of free memory, got fewer. Leave `path` out."
-        ) from error
+        return in_place(files, path, folder, progress)
+    except UsageError as error:
+        instead = "draw the images instead" if name in MADE else "have the files downloaded"
+        where = f"download the file from {files[0].url}" if len(files) == 1 else "give a folder with all of them"
+        raise UsageError(f"dataset {name!r}: {error} Leave `path` out to {instead}, or {where}") from None
 
 
-def _verify(file: BufferedReader, path: Path, md5: str) -> None:
-    """CorruptArtifact unless the whole file has this checksum; leaves it at its start."""
-    start = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
-    file.seek(0)
-    got = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    size = file.tell()
-    file.seek(0)
-    if got == md5:
-        return
-    page = " It is a web page saved under this name: the download failed." if start.startswith(b"<") else ""
-    raise CorruptArtifact(
-        f"{path}: expected MD5 {md5}, got {got} ({size:,} bytes).{page} Delete it and download it "
-        f"again from {OFFICIAL_URL}"
-    )
-
-
-def _read_packed(file: BufferedReader, path: Path, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n bytes"]:
-    """The member `imgs` of an open .npz, packed piece by piece."""
-    count, height, width = shape
-    try:
-        with ZipFile(file) as archive, archive.open("imgs.npy") as opened:
-            member = cast(ZipExtFile, opened)
-            _check_header(member, shape)
-            packed = np.empty((count, height * width // 8), np.uint8)
-            for first in range(0, count, _CHUNK):
-                expected = min(_CHUNK, count - first) * height * width
-                piece = np.frombuffer(member.read(expected), np.uint8)
-                if piece.size < expected:
-                    raise ValueError(f"ends after {first * height * width + piece.size:,} of {np.prod(shape):,} pixels")
-                if piece.max() > 1:
-                    raise ValueError(f"expected pixels 0 and 1, got {piece.max()} in image {first} or soon after")
-                packed[first : first + _CHUNK] = np.packbits(piece.reshape(-1, height * width), axis=1)
-            if member.read(1):  # at the end the archive's own checksum is verified as well
-                raise ValueError(f"goes on after {np.prod(shape):,} pixels")
-    except (
-        BadZipFile,
-        zlib.error,
-        EOFError,
-        KeyError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        StructError,
-    ) as e:
-        raise CorruptArtifact(
-            f"{path}: expected an .npz whose array `imgs` is uint8 of shape {shape}, got: {e}. Download it again from "
-            f"{OFFICIAL_URL}"
-        ) from e
-    return packed
-
-
-def _check_header(member: ZipExtFile, shape: tuple[int, int, int]) -> None:
-    """ValueError unless a plain uint8 array of this shape begins here; leaves `member` at its first pixel."""
-    magic, size = member.read(8), member.read(2)
-    if magic != b"\x93NUMPY\x01\x00":
-        raise ValueError(f"a beginning of {magic!r}, which is no .npy of format 1.0")
-    header = member.read(int.from_bytes(size, "little"))
-    match = _HEADER.fullmatch(header)
-    if match is None or tuple(map(int, match.groups())) != shape:
-        raise ValueError(f"an array with the header {header[:100].decode('latin-1').strip()!r}")
-
-
-# Dataset -> the parameter of its class that official data goes to, and what reads them from the option `path`.
-_READERS: dict[str, tuple[str, Callable[[Path], object]]] = {"dsprites": ("official", read_dsprites_file)}
+def _path(name: str, path: object) -> Path | None:
+    if not isinstance(path, str | Path | None) or "\0" in str(path):
+        raise UsageError(f"dataset {name!r}: expected `path` to be the path of a file or folder, got {path!r}.")
+    return None if path is None else Path(path).expanduser()

@@ -1,18 +1,24 @@
 """The contract of a network: an encoder, the latent layers, a decoder, and a stable name for each layer."""
 
 from abc import ABC
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vaescope.errors import UsageError
+from vaescope.models.passes import passed
 from vaescope.registry import Registry
 
 Part = Literal["input", "encoder", "latent", "decoder"]
-RESHAPES = (nn.Flatten, nn.Unflatten, nn.Identity)
+UNCHANGED = (
+    *(nn.Flatten, nn.Unflatten, nn.Identity),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
+"""Modules that, in evaluation mode, at most reshape what they are given."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +50,40 @@ class Network(nn.Module, ABC):
     """A VAE's encoder and decoder, with the layer names of the paper in dotted form.
 
     A subclass sets `encoder`, `mean`, `log_var` and `decoder` in `__init__`, whose arguments are `image_shape` and
-    `latents` and then its own options. The children of `encoder` and `decoder` are the layers that are compared:
-    child "3" of the encoder is the layer `encoder.3`. A child that only reshapes (`nn.Flatten`, `nn.Unflatten`) has the
-    representation of the layer before it and is kept once.
+    `latents` and then its own options. `encoder` and `decoder` are `nn.Sequential`; their children are the layers that
+    are compared: child "3" of the encoder is the layer `encoder.3`. A child that only reshapes (`nn.Flatten`,
+    `nn.Unflatten`) has the representation of the layer before it and is kept once.
 
     Attributes:
         name: the registered name, an identifier.
+        initialisation: "glorot": `initialise` draws the first weights, and the network computes in channels_last;
+            "own": its modules draw their weights as they are made, and keep their memory layout.
+        draws: whether a pass in training mode draws from torch's global generator, as dropout does.
         encoder: images (n, c, h, w) to features (n, k).
         mean: features to the posterior means (n, d).
         log_var: features to the natural-log posterior variances (n, d).
         decoder: codes (n, d) to the logits of the pixels (n, c, h, w).
+
+    Args:
+        image_shape: (channels, height, width).
+        latents: width of the code, d.
+
+    Raises:
+        UsageError: the number of latents is no whole number of at least 1.
     """
 
     name: ClassVar[str]
-    encoder: nn.Sequential
+    initialisation: ClassVar[Literal["glorot", "own"]] = "glorot"
+    draws: bool = False
+    encoder: nn.Module
     mean: nn.Module
     log_var: nn.Module
-    decoder: nn.Sequential
+    decoder: nn.Module
 
     def __init__(self, image_shape: Sequence[int], latents: int) -> None:
         super().__init__()
+        if isinstance(latents, bool) or not isinstance(latents, int) or latents < 1:
+            raise UsageError(f"network {self.name}: expected at least 1 latent, a whole number, got {latents!r}.")
         self.image_shape = tuple(image_shape)
         self.latents = latents
 
@@ -75,6 +95,78 @@ class Network(nn.Module, ABC):
     def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """The logits of the pixels of each code."""
         return self.decoder(codes)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer in the order of the data, reshaping ones included.
+
+        Widths are found by passing one black image through, in evaluation mode; the weights may be anything, even on
+        the device "meta".
+        """
+        found: list[Layer] = []
+        device = next((p.device for p in self.parameters()), torch.device("cpu"))
+
+        def walk(part: Literal["encoder", "decoder"], modules: nn.Module, value: Tensor, before: str) -> Tensor:
+            for child, module in _children(modules):
+                value = module(value)
+                name = f"{part}.{child}"
+                same = before if isinstance(module, UNCHANGED) else ""
+                found.append(Layer(name, part, value[0].numel(), same))
+                before = same or name
+            return value
+
+        training = self.training
+        self.eval()
+        with torch.inference_mode():
+            images = torch.zeros(1, *self.image_shape, device=device)
+            found.append(Layer("input", "input", images[0].numel()))
+            features = walk("encoder", self.encoder, images, "input")
+            codes = self.mean(features)
+            found.extend(latent_layers(codes.shape[1]))
+            walk("decoder", self.decoder, codes, "sampled")
+        self.train(training)
+        return tuple(found)
+
+    def walk(
+        self, images: Float[Tensor, "n c h w"], noise: Float[Tensor, "n d"], check: Callable[[], None] = lambda: None
+    ) -> Generator[tuple[str, Tensor], None, None]:
+        """What every distinct layer makes of all images, in the order of the data.
+
+        The decoder is fed from the posterior means. Only the layer at hand and the one before it are in memory.
+
+        Args:
+            images: all examples.
+            noise: ε of the layer `sampled`.
+            check: called from time to time; it may raise to end the walk.
+
+        Yields:
+            The layer's name and its values, (n, ...).
+        """
+        value = images
+        del images
+        yield "input", value
+        for name, module in _children(self.encoder):
+            value = passed(module, value, check)
+            if not isinstance(module, UNCHANGED):
+                yield f"encoder.{name}", value
+        posterior = Posterior(passed(self.mean, value, check), passed(self.log_var, value, check))
+        yield "mean", posterior.mean
+        yield "log_var", posterior.log_var
+        yield "sampled", sample(posterior, noise)
+        value = posterior.mean
+        for name, module in _children(self.decoder):
+            value = passed(module, value, check)
+            if not isinstance(module, UNCHANGED):
+                yield f"decoder.{name}", value
+
+
+def _children(modules: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The children in order, with one that stands in two places twice, which `named_children` would give once."""
+    return [(name, module) for name, module in modules._modules.items() if module is not None]
+
+
+def latent_layers(latents: int) -> Iterator[Layer]:
+    """The three layers between encoder and decoder."""
+    return (Layer(name, "latent", latents) for name in ("mean", "log_var", "sampled"))
 
 
 def sample(posterior: Posterior, noise: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -101,35 +193,17 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             nn.init.zeros_(parameter)
 
 
-def layers(network: Network) -> tuple[Layer, ...]:
-    """Every layer of a network in the order of the data, reshaping ones included.
-
-    Widths are found by passing one black image through; the weights may be anything.
-    """
-    found: list[Layer] = []
-
-    def walk(part: Part, modules: nn.Sequential, value: Tensor, before: str) -> Tensor:
-        for child, module in modules.named_children():
-            value = module(value)
-            name = f"{part}.{child}"
-            same = before if isinstance(module, RESHAPES) else ""
-            found.append(Layer(name, part, value[0].numel(), same))
-            before = same or name
-        return value
-
-    with torch.inference_mode():
-        images = torch.zeros(1, *network.image_shape)
-        found.append(Layer("input", "input", images[0].numel()))
-        features = walk("encoder", network.encoder, images, "input")
-        codes = network.mean(features)
-        found.extend(Layer(name, "latent", codes.shape[1]) for name in ("mean", "log_var", "sampled"))
-        walk("decoder", network.decoder, codes, "sampled")
-    return tuple(found)
-
-
 def distinct(found: Sequence[Layer]) -> Iterator[Layer]:
     """The layers without those that only reshape another."""
     return (layer for layer in found if not layer.same_as)
 
 
-NETWORKS: Registry[type[Network]] = Registry("network", "vaescope.models", "vaescope.networks")
+def _adopted(name: str, found: Any) -> type[Network] | None:
+    """The network of an entry point that names a function instead of a registered class."""
+    from vaescope.models.pair import network_from
+
+    return network_from(name, found) if callable(found) else None
+
+
+NETWORKS: Registry[type[Network]] = Registry("network", "vaescope.models.networks", "vaescope.networks", _adopted)
+"""The networks: one file each; being here is being found."""

@@ -43,6 +43,11 @@ def side_by_side(pieces: int, most: int | None = None) -> int:
     return max(1, min(cores(), pieces, most or pieces))
 
 
+def trained_at_once(runs: int, threads: int) -> int:
+    """How many of so many runs to train at once in this process, each with so many threads."""
+    return max(1, min(cores() // threads, runs))
+
+
 def each(work: Callable[[T], None], parts: Iterable[T], at_once: int, shared: Shared) -> None:
     """Do `work` for every part, `at_once` at a time; the first error stops the rest at their next check.
 

@@ -1,6 +1,6 @@
 """From a snapshot and the probe set to what each layer represents, and to pictures."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,16 +8,15 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from vaescope.errors import RepresentationError
-from vaescope.models.network import NETWORKS, RESHAPES, Layer, Network, Posterior, distinct, sample
-from vaescope.models.network import layers as layers_of
+from vaescope.models.making import filled, unfilled
+from vaescope.models.network import NETWORKS, Layer, Network, distinct
 from vaescope.progress import Progress
-from vaescope.runs.inputs import dataset_of, probe_of
+from vaescope.runs.inputs import dataset_of, image_shape_of, probe_of
+from vaescope.runs.learner import BESIDE
 from vaescope.runs.probe import probe_noise
 from vaescope.runs.store import RunFolder, StudyFolder
 from vaescope.runs.study import Run
 
-ROWS = 250  # examples a forward pass: large enough for full speed, small enough for little memory
 EXAMPLES = 8
 TRAVERSAL = (-2.0, -4 / 3, -2 / 3, 0.0, 2 / 3, 4 / 3, 2.0)
 
@@ -41,7 +40,11 @@ class Pictures:
 
 def layers(run: Run) -> tuple[Layer, ...]:
     """Every layer of a run's network in order; those that only reshape another say so in `same_as`."""
-    return layers_of(_unfilled(run).to_empty(device="cpu"))
+    network = unfilled(NETWORKS[run.network], image_shape_of(run), run.latents, run.network_options)
+    try:
+        return network.layers()
+    except (NotImplementedError, RuntimeError):  # a layer of a user's own that looks at values, which "meta" has not
+        return network.to_empty(device="cpu").layers()
 
 
 def distinct_layers(run: Run) -> tuple[Layer, ...]:
@@ -55,48 +58,28 @@ def representations(
     """Every distinct layer of one snapshot on the probe set, in the order of the data, one at a time.
 
     The decoder is fed from the posterior means, `sampled` is made with one fixed draw of noise. Only the layer at hand
-    and the one before it are in memory.
+    and the one before it are in memory, or as many of a user's own network as `Pair.walk` says.
 
     Yields:
         The layer's name and its representation, (n, p) float32.
 
     Raises:
         CorruptArtifact: the snapshot is missing or damaged.
+        UsageError: the snapshot is of another network than there is now.
     """
     network = load(folder, run, step)
-    images = dataset_of(run).images(probe_of(folder, run).indices)
-    n = len(images)
+    indices = probe_of(folder, run).indices
+    noise = probe_noise(len(indices), run.latents, folder.study.probe.seed)
     check = (progress or Progress()).check
-
-    value = torch.from_numpy(images)
-    yield "input", _flat(value)
-    for name, module in network.encoder.named_children():
-        value = _through(module, value, check)
-        if not isinstance(module, RESHAPES):
-            yield f"encoder.{name}", _flat(value)
-    posterior = Posterior(_through(network.mean, value, check), _through(network.log_var, value, check))
-    yield "mean", _flat(posterior.mean)
-    yield "log_var", _flat(posterior.log_var)
-    yield "sampled", _flat(sample(posterior, probe_noise(n, run.latents, folder.study.probe.seed)))
-    value = posterior.mean
-    for name, module in network.decoder.named_children():
-        value = _through(module, value, check)
-        if not isinstance(module, RESHAPES):
-            yield f"decoder.{name}", _flat(value)
+    for name, value in network.walk(torch.from_numpy(dataset_of(run).images(indices)), noise, check):
+        yield name, _flat(value)
 
 
 def load(folder: StudyFolder, run: Run, step: int) -> Network:
     """The network of a run with the weights of one snapshot, in evaluation mode."""
-    weights = RunFolder(folder.path / "runs" / run.id, run).snapshot(step)
-    network = _unfilled(run)
-    network.load_state_dict(weights, assign=True)
-    return network.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
-
-
-def _unfilled(run: Run) -> Network:
-    """The network of a run without any weights; making it draws nothing from torch's global generator."""
-    with torch.device("meta"):
-        return NETWORKS[run.network](dataset_of(run).image_shape, run.latents, **run.network_options)
+    kept = RunFolder(folder.path / "runs" / run.id, run).snapshot(step)
+    weights = {k: v for k, v in kept.items() if not k.startswith(BESIDE)}
+    return filled(NETWORKS[run.network], image_shape_of(run), run.latents, run.network_options, weights)
 
 
 @torch.inference_mode()
@@ -123,26 +106,6 @@ def pictures(folder: StudyFolder, run: Run, step: int) -> Pictures:
 
 def _bytes(logits: Tensor) -> UInt8[np.ndarray, "..."]:
     return (logits.sigmoid() * 255).round().to(torch.uint8).numpy()
-
-
-@torch.inference_mode()
-def _through(module: torch.nn.Module, value: Tensor, check: Callable[[], None]) -> Tensor:
-    """A module applied to all examples, some at a time."""
-    whole: Tensor | None = None
-    for start in range(0, len(value), ROWS):
-        check()
-        part = module(value[start : start + ROWS])
-        if whole is None:
-            whole = torch.empty((len(value), *part.shape[1:]), dtype=part.dtype, memory_format=_format(part))
-        whole[start : start + ROWS] = part
-    if whole is None:
-        raise RepresentationError("there are no examples to pass through the network.", "too_few")
-    return whole
-
-
-def _format(value: Tensor) -> torch.memory_format:
-    last = value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
 
 
 def _flat(value: Tensor) -> Float[np.ndarray, "n p"]:

@@ -2,15 +2,21 @@
 
 import json
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 
-from vaescope.data.dataset import Dataset
-from vaescope.data.load import load_dataset
-from vaescope.errors import CorruptArtifact
-from vaescope.runs.probe import Probe, choose, enough
+from vaescope.data.dataset import DATASETS, Dataset
+from vaescope.data.load import Described, described, load_dataset, missing_files
+from vaescope.data.official import OfficialFile
+from vaescope.errors import CorruptArtifact, UsageError
+from vaescope.models.network import NETWORKS
+from vaescope.progress import Progress
+from vaescope.runs.probe import Probe, choose
 from vaescope.runs.store import FORMAT_VERSION, StudyFolder, get_json, put_json
 from vaescope.runs.study import Run, Study
+
+_LOADING = Lock()
 
 
 def probe_key(run: Run) -> str:
@@ -18,17 +24,56 @@ def probe_key(run: Run) -> str:
     return json.dumps({"name": run.dataset, **run.dataset_options}, sort_keys=True)
 
 
-def dataset_of(run: Run) -> Dataset:
-    """The dataset of a run; loaded once a process, since datasets never change."""
-    return _loaded(probe_key(run))
+def dataset_of(run: Run, progress: Progress | None = None) -> Dataset:
+    """The dataset of a run; loaded once a process, since datasets never change, and downloaded where need be."""
+    if given := DATASETS.lent(run.dataset):
+        return given()
+    with _LOADING:
+        return _loaded(probe_key(run), progress)
 
 
-@lru_cache(maxsize=8)
-def _loaded(key: str) -> Dataset:
-    return load_dataset(**json.loads(key))
+_DATASETS: dict[str, Dataset] = {}
 
 
-def keep_probe(folder: StudyFolder) -> None:
+def _loaded(key: str, progress: Progress | None) -> Dataset:
+    if key not in _DATASETS:
+        _DATASETS[key] = load_dataset(**json.loads(key), progress=progress)
+    return _DATASETS[key]
+
+
+def described_by(run: Run) -> Described:
+    """Shape and number of the images of a run's dataset; official files are not needed for that."""
+    if given := DATASETS.lent(run.dataset):
+        dataset = given()
+        return Described(
+            dataset.image_shape, len(dataset), tuple(zip(dataset.factor_names, dataset.factor_sizes, strict=True))
+        )
+    return _described(probe_key(run))
+
+
+@lru_cache(maxsize=64)
+def _described(key: str) -> Described:
+    return described(**json.loads(key))
+
+
+def image_shape_of(run: Run) -> tuple[int, int, int]:
+    """(channels, height, width) of what a run sees."""
+    return described_by(run).image_shape
+
+
+def downloads(study: Study) -> list[OfficialFile]:
+    """The official files that running the study would fetch first."""
+    runs = {probe_key(run): run for run in study.runs() if not DATASETS.lent(run.dataset)}
+    return [file for run in runs.values() for file in missing_files(run.dataset, **run.dataset_options)]
+
+
+def given_here(study: Study) -> list[str]:
+    """The datasets and networks of the study that were passed from Python, which only this process has."""
+    chosen = [*((DATASETS, c.name) for c in study.datasets), *((NETWORKS, c.name) for c in study.networks)]
+    return [f"{registry.kind} {name!r}" for registry, name in chosen if registry.lent(name)]
+
+
+def keep_probe(folder: StudyFolder, progress: Progress | None = None) -> None:
     """Choose the probe sets once, and check ever after that their images are still the same ones.
 
     Raises:
@@ -44,7 +89,7 @@ def keep_probe(folder: StudyFolder) -> None:
         key = probe_key(run)
         if key in chosen:
             continue
-        probe = choose(dataset_of(run), wanted.n, wanted.seed)
+        probe = choose(dataset_of(run, progress), wanted.n, wanted.seed)
         chosen[key] = {"sha256": probe.sha256, "indices": probe.indices.tolist()}
         if key in there and there[key] != chosen[key]:
             raise CorruptArtifact(
@@ -58,7 +103,12 @@ def keep_probe(folder: StudyFolder) -> None:
 def check_probe(study: Study) -> None:
     """Raise `UsageError` if any dataset of the study has fewer examples than its probe set wants."""
     for run in {probe_key(r): r for r in study.runs()}.values():
-        enough(dataset_of(run), study.probe.n)
+        length = described_by(run).length
+        if study.probe.n > length:
+            raise UsageError(
+                f"probe.n: {run.dataset} has {length:,} examples, {study.probe.n:,} were asked for. Set a smaller "
+                "probe.n."
+            )
 
 
 def probe_of(folder: StudyFolder, run: Run) -> Probe:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's names for mallopt: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
 
@@ -41,6 +39,8 @@ def memory_budget() -> int:
 @contextmanager
 def threads_kept() -> Iterator[None]:
     """Give torch back afterwards the number of threads it has now."""
+    import torch  # here, so that a worker process is up at once
+
     before = torch.get_num_threads()
     try:
         yield

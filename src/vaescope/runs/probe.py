@@ -32,17 +32,12 @@ def choose(dataset: Dataset, n: int, seed: int) -> Probe:
     Raises:
         UsageError: the dataset has fewer than `n` examples.
     """
-    enough(dataset, n)
-    indices = torch.randperm(len(dataset), generator=draw("probe", seed))[:n].numpy().copy()
-    return Probe(indices, digest(dataset, indices))
-
-
-def enough(dataset: Dataset, n: int) -> None:
-    """Raise `UsageError` if the dataset has fewer than `n` examples."""
     if n > len(dataset):
         raise UsageError(
             f"probe.n: {dataset.name} has {len(dataset):,} examples, {n:,} were asked for. Set a smaller probe.n."
         )
+    indices = torch.randperm(len(dataset), generator=draw("probe", seed))[:n].numpy().copy()
+    return Probe(indices, digest(dataset, indices))
 
 
 def digest(dataset: Dataset, indices: Int[np.ndarray, " n"]) -> str:

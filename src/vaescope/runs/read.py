@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from inspect import signature
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
@@ -18,8 +19,9 @@ from vaescope.data.load import dataset_options
 from vaescope.errors import ResourceError, UsageError
 from vaescope.models.network import NETWORKS
 from vaescope.models.objective import OBJECTIVES
+from vaescope.models.reconstruction import RECONSTRUCTIONS
 from vaescope.registry import suggestion
-from vaescope.runs.study import Choice, Scalar, Study
+from vaescope.runs.study import Choice, Study
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
@@ -141,14 +143,20 @@ def checked(value: Mapping[str, Any], overrides: Sequence[str], label: str) -> S
         problems = [_problem(cast("dict[str, Any]", e)) for e in error.errors() if _concerns(e["loc"], raw)]
         raise UsageError(_told(label, problems)) from None
     problems: list[str] = []
-    objectives = {name: _objective(name, options, problems) for name, options in study.objectives.items()}
+    objectives = {
+        name: _options(OBJECTIVES, f"objectives.{name}", name, options, problems)
+        for name, options in study.objectives.items()
+    }
+    chosen = study.reconstruction
+    options = _options(RECONSTRUCTIONS, "reconstruction", chosen.name, dict(chosen.options), problems)
+    reconstruction = chosen.model_copy(update={"options": options})
     for position, choice in enumerate(study.datasets):
         _choice(f"datasets[{position}]", choice, dataset_options, problems)
     for position, choice in enumerate(study.networks):
         _choice(f"networks[{position}]", choice, _network_options, problems)
     if problems:
         raise UsageError(_told(label, problems))
-    coerced = study.model_copy(update={"objectives": objectives}).dumped()
+    coerced = study.model_copy(update={"objectives": objectives, "reconstruction": reconstruction}).dumped()
     try:
         return Study.model_validate(coerced)  # again, since 1 and 1.0 are one strength once both are numbers
     except ValidationError as error:
@@ -172,18 +180,20 @@ def _override(raw: dict[str, Any], text: str) -> None:
     place[last] = parse(value, f"--set {text!r}")
 
 
-def _objective(name: str, options: Mapping[str, Scalar | list[Scalar]], problems: list[str]) -> dict[str, Any]:
-    """The options of an objective in the types it declares; what is wrong is added to `problems`."""
+def _options(
+    registry: Mapping[str, type], place: str, name: str, options: Mapping[str, Any], problems: list[str]
+) -> dict[str, Any]:
+    """The options of a member in the types it declares; what is wrong is added to `problems`."""
     done: dict[str, Any] = {}
     try:
-        member = OBJECTIVES[name]
+        member = registry[name]
     except UsageError as error:
-        problems.append(f"objectives.{name}: {error}")
+        problems.append(f"{place}: {error}")
         return done
     hints = get_type_hints(member)
     fields = {f.name: hints[f.name] for f in dataclasses.fields(cast(Any, member)) if f.init}
     for key, given in options.items():
-        path = f"objectives.{name}.{key}"
+        path = f"{place}.{key}"
         if key not in fields:
             takes = ", ".join(fields) or "no options"
             problems.append(f"{path}: unknown key; {name} takes {takes}.{suggestion(key, [*fields])}")
@@ -203,6 +213,13 @@ def _objective(name: str, options: Mapping[str, Scalar | list[Scalar]], problems
             except UsageError as error:
                 problems.append(f"{path}: {error}")
         done[key] = ready if isinstance(given, list) else (ready or [given])[0]
+    if not problems:  # each value is right by itself; some do not go together
+        for values in product(*(v if isinstance(v, list) else [v] for v in done.values())):
+            try:
+                member(**dict(zip(done, values, strict=True)))
+            except UsageError as error:
+                problems.append(f"{place}: {error}")
+                break
     return done
 
 

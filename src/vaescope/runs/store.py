@@ -7,20 +7,22 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-import safetensors
-import safetensors.torch
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
-from torch import Tensor
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.runs.study import Run, Study
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# torch is imported where tensors are read and written: `vaescope status` needs none.
+
 FORMAT_VERSION = 1
-State = Literal["planned", "running", "done", "diverged"]
+State = Literal["planned", "running", "done", "diverged", "failed"]
 
 
 def put(path: Path, data: bytes) -> str:
@@ -122,12 +124,15 @@ class Manifest:
     """What is known of one run.
 
     Attributes:
-        state: "planned", "running", "done" or "diverged".
+        state: "planned", "running", "done", "diverged" (its loss was no number), or "failed" (its workers died; it is
+            tried again when the command is given again).
         step: optimiser steps done at the last entry.
-        reason: why a run diverged, else "".
+        reason: why a run diverged or failed, else "".
         snapshots: step -> the file of the weights.
         resume: where to continue, None once the run has ended.
         threads: how many torch had, on which the last bits of the weights depend; 0 before the run began.
+        device: what it was trained on, on which they depend as well.
+        ensemble: how many runs were trained as one with this one, itself included; on which they depend, too.
         events_bytes: how long the events log is at least, once the run has ended.
     """
 
@@ -138,6 +143,13 @@ class Manifest:
     resume: Resume | None = None
     threads: int = 0
     events_bytes: int = 0
+    device: str = "cpu"
+    ensemble: int = 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no other snapshots."""
+        return self.state in ("done", "diverged")
 
 
 class RunFolder:
@@ -164,6 +176,8 @@ class RunFolder:
             resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
             threads=content.get("threads", 0),
             events_bytes=content.get("events_bytes", 0),
+            device=content.get("device", "cpu"),
+            ensemble=content.get("ensemble", 1),
         )
 
     def save(self, manifest: Manifest) -> None:
@@ -171,21 +185,27 @@ class RunFolder:
         content = {"format_version": FORMAT_VERSION, "run": {"id": self.run.id, **asdict(self.run)}, **asdict(manifest)}
         put_json(self.path / "manifest.json", content)
 
-    def save_tensors(self, file: str, tensors: dict[str, Tensor], step: int) -> Artifact:
+    def save_tensors(self, file: str, tensors: "dict[str, Tensor]", step: int) -> Artifact:
         """Write the tensors of a step to a safetensors file."""
+        import safetensors.torch
+
         # One metadata entry only: safetensors writes several in no fixed order, and equal runs must give equal bytes.
-        data = safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, metadata={"step": str(step)})
+        data = safetensors.torch.save(
+            {k: v.cpu().contiguous() for k, v in tensors.items()}, metadata={"step": str(step)}
+        )
         return Artifact(file, len(data), put(self.path / file, data))
 
-    def tensors(self, artifact: Artifact) -> dict[str, Tensor]:
+    def tensors(self, artifact: Artifact) -> "dict[str, Tensor]":
         """The tensors of a file, verified. Raises `CorruptArtifact`."""
+        import safetensors.torch
+
         path = self.path / artifact.file
         try:
             return safetensors.torch.load(get(path, artifact.sha256))
         except safetensors.SafetensorError as error:
             raise CorruptArtifact(f"{path} is damaged: {error}.") from None
 
-    def snapshot(self, step: int) -> dict[str, Tensor]:
+    def snapshot(self, step: int) -> "dict[str, Tensor]":
         """The weights of the snapshot at a step.
 
         Raises:
@@ -258,6 +278,7 @@ class StudyFolder:
         except (ValidationError, KeyError, TypeError):
             raise CorruptArtifact(f"{self.path / 'study.json'} is damaged: not a study.") from None
         self.runs = self.study.runs()
+        self._by_id = {run.id: run for run in self.runs}
 
     @classmethod
     def create(cls, path: str | Path, study: Study) -> "StudyFolder":
@@ -289,7 +310,7 @@ class StudyFolder:
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of one run."""
-        return RunFolder(self.path / "runs" / run_id, next(r for r in self.runs if r.id == run_id))
+        return RunFolder(self.path / "runs" / run_id, self._by_id[run_id])
 
     @contextmanager
     def writing(self) -> Iterator[None]:

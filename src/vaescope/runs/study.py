@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import sha256
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -62,6 +62,19 @@ class Schedule(Part):
     count: Annotated[int, Field(ge=2, le=100_000)] = 10
 
 
+class Batches(Part):
+    """Which examples a step sees.
+
+    `shuffled`: pass after pass over the examples, each in its own random order. `contiguous`: slices of the stored
+    order, as the authors' code took them when the paper's models were trained; only the order of the slices changes
+    from pass to pass. `held_out` is the share of the examples never trained on: a random one, drawn by seed, or the
+    last slices.
+    """
+
+    order: Literal["shuffled", "contiguous"] = "shuffled"
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
 class ProbeChoice(Part):
     """The examples on which layers are compared: `n` of each dataset, without replacement, drawn by `seed`."""
 
@@ -112,6 +125,10 @@ class Study(Part):
     latents: Annotated[int, Field(ge=1, le=100_000)] = 10
     steps: Annotated[int, Field(ge=1, le=10**9)] = 10_000
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    batches: Batches = Field(default_factory=lambda: Batches())
+    reconstruction: Annotated[Choice, BeforeValidator(_named)] = Field(default_factory=lambda: Choice(name="bernoulli"))
+    precision: Literal["exact", "mixed"] = "exact"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     optimiser: Optimiser = Field(default_factory=lambda: Optimiser())
     snapshots: Schedule | list[int] = Field(default_factory=lambda: Schedule())
     log_every: Annotated[int, Field(ge=1)] = 50
@@ -191,6 +208,11 @@ class Study(Part):
                             latents=self.latents,
                             steps=self.steps,
                             batch_size=self.batch_size,
+                            batches=self.batches.model_dump(),
+                            reconstruction=self.reconstruction.name,
+                            reconstruction_options=self.reconstruction.options,
+                            precision=self.precision,
+                            threads=self.threads,
                             optimiser=self.optimiser.model_dump(),
                             snapshots=self.snapshot_steps,
                             log_every=self.log_every,
@@ -222,6 +244,11 @@ class Run:
     optimiser: dict[str, Scalar]
     snapshots: tuple[int, ...]
     log_every: int
+    batches: dict[str, Scalar] = field(default_factory=lambda: Batches().model_dump())
+    reconstruction: str = "bernoulli"
+    reconstruction_options: dict[str, Scalar] = field(default_factory=dict)
+    precision: str = "exact"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.snapshots != tuple(sorted(set(self.snapshots))) or not self.snapshots:
@@ -235,9 +262,18 @@ class Run:
 
     @property
     def id(self) -> str:
-        digest = sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        content = {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
+        digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         strengths = "".join(f"-{k}={_text(v)}" for k, v in self.options.items() if not isinstance(v, str))
         return f"{f'{self.dataset}-{self.network}-{self.objective}{strengths}'[:120]}-seed{self.seed}-{digest}"
+
+
+# Keys that came after the first studies: left at their defaults they change no run's id.
+_LATER: dict[str, Any] = {
+    f.name: f.default if f.default_factory is MISSING else f.default_factory()
+    for f in fields(Run)
+    if f.name in ("batches", "reconstruction", "reconstruction_options", "precision", "threads")
+}
 
 
 def log_steps(last: int, count: int) -> tuple[int, ...]:

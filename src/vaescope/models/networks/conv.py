@@ -6,21 +6,16 @@ from typing import ClassVar, final
 
 from torch import nn
 
-from vaescope.errors import UsageError
 from vaescope.models.network import NETWORKS, Network
-
-
-def stage(module: nn.Module) -> nn.Sequential:
-    """A layer and its ReLU; the ReLU works in place, which saves a fifth of a training step's memory traffic."""
-    return nn.Sequential(module, nn.ReLU(inplace=True))
+from vaescope.models.stages import accept, down, halves, stage, up
 
 
 @NETWORKS.register
 @final
 class Conv(Network):
-    """Four convolutions and a dense layer, mirrored, for images of 64 x 64 pixels.
+    """Four convolutions and a dense layer, mirrored, for images of 16 to 256 pixels; the paper's at 64 x 64.
 
-    | layer | operation | output (c, h, w) |
+    | layer | operation | output (c, h, w) at 64 x 64 |
     |---|---|---|
     | encoder.1 | convolution, kernel 4, stride 2, ReLU | 32, 32, 32 |
     | encoder.2 | convolution, kernel 4, stride 2, ReLU | 32, 16, 16 |
@@ -37,10 +32,11 @@ class Conv(Network):
     | decoder.5 | the same | 32, 32, 32 |
     | decoder.6 | the same, linear | channels, 64, 64 |
 
-    690,517 parameters with one channel and ten latents, 692,567 with three channels.
+    690,517 parameters with one channel and ten latents, 692,567 with three channels. Other sizes have the same layers;
+    each convolution halves the size, rounded up.
 
     Args:
-        image_shape: (channels, 64, 64) with 1 or 3 channels.
+        image_shape: (1 to 4 channels, 16 to 256, 16 to 256).
         latents: width of the code, d.
 
     Raises:
@@ -55,18 +51,18 @@ class Conv(Network):
 
     def __init__(self, image_shape: Sequence[int], latents: int) -> None:
         super().__init__(image_shape, latents)
-        channels, *size = self.image_shape
-        if channels not in (1, 3) or size != [64, 64]:
-            raise UsageError(f"network conv: expected images of (1 or 3, 64, 64), got {tuple(image_shape)}.")
+        channels, size = accept(self.name, image_shape, 16, "For smaller images use the network linear.")
+        sizes = halves(size, 4)
+        h, w = sizes[4]
         self.encoder = nn.Sequential(
             OrderedDict(
                 [
-                    ("1", stage(nn.Conv2d(channels, 32, 4, stride=2, padding=1))),
-                    ("2", stage(nn.Conv2d(32, 32, 4, stride=2, padding=1))),
-                    ("3", stage(nn.Conv2d(32, 64, 2, stride=2))),
-                    ("4", stage(nn.Conv2d(64, 64, 2, stride=2))),
+                    ("1", stage(down(channels, 32, 4, sizes[0]))),
+                    ("2", stage(down(32, 32, 4, sizes[1]))),
+                    ("3", stage(down(32, 64, 2, sizes[2]))),
+                    ("4", stage(down(64, 64, 2, sizes[3]))),
                     ("5", nn.Flatten()),
-                    ("6", stage(nn.Linear(1024, 256))),
+                    ("6", stage(nn.Linear(64 * h * w, 256))),
                 ]
             )
         )
@@ -76,12 +72,12 @@ class Conv(Network):
             OrderedDict(
                 [
                     ("1", stage(nn.Linear(latents, 256))),
-                    ("2", stage(nn.Linear(256, 1024))),
-                    ("reshape", nn.Unflatten(1, (64, 4, 4))),
-                    ("3", stage(nn.ConvTranspose2d(64, 64, 4, stride=2, padding=1))),
-                    ("4", stage(nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1))),
-                    ("5", stage(nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1))),
-                    ("6", nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1)),
+                    ("2", stage(nn.Linear(256, 64 * h * w))),
+                    ("reshape", nn.Unflatten(1, (64, h, w))),
+                    ("3", stage(up(64, 64, sizes[3]))),
+                    ("4", stage(up(64, 32, sizes[2]))),
+                    ("5", stage(up(32, 32, sizes[1]))),
+                    ("6", up(32, channels, sizes[0])),
                 ]
             )
         )

@@ -1,14 +1,13 @@
 """The VAE with its KL term times β."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescope.errors import UsageError
 from vaescope.models.objective import OBJECTIVES, Forward, Objective
+from vaescope.models.options import at_least
 
 
 @OBJECTIVES.register
@@ -31,8 +30,7 @@ class BetaVAE(Objective):
     beta: float = 4.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise UsageError(f"beta must be a number of at least 0, got {self.beta}.")
+        at_least(0, beta=self.beta)
 
     def regularisation(self, forward: Forward, kl: Float[Tensor, " d"], step: int) -> Float[Tensor, ""]:
         return self.beta * kl.sum()

@@ -1,0 +1,1 @@
+"""The datasets: one file each; being here is being found."""

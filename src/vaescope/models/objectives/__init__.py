@@ -1,0 +1,1 @@
+"""The objectives: one file each; being here is being found."""

@@ -1,0 +1,1 @@
+"""The reconstruction terms: one file each; being here is being found."""
