@@ -26,7 +26,12 @@ VERBS = set(
         (ROOT / "docs" / "architecture.md").read_text().split("## ")[0],
     )
 )
-NOUNS = [f for f in FILES if f.relative_to(SOURCE).as_posix() not in VERBS | SHELL]
+NOUNS = [
+    f
+    for f in FILES
+    if f.relative_to(SOURCE).as_posix() not in VERBS | SHELL
+    and f.parent.relative_to(SOURCE).as_posix() != "data/readers"
+]
 MOST_LINES = 350
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common"}
 HEAVY = {"torch", "pandas", "altair", "zarr", "pyarrow"}

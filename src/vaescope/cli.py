@@ -233,20 +233,19 @@ def report(
 
 @app.command()
 @guarded
-def status(folder: FolderArgument) -> None:
-    """Show how far a study is: its runs, comparisons and report."""
-    from vaescope.pipeline import compared, failed
-    from vaescope.runs.store import StudyFolder
+def status(
+    folder: FolderArgument,
+    every_run: Annotated[bool, typer.Option("--all", help="List every run, also where there are many.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it until Ctrl-C.")] = False,
+    seconds: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="How often to look, with --watch.")
+    ] = 2.0,
+) -> None:
+    """Show how far a study is, also while it is being worked on: its runs, comparisons and report."""
+    from vaescope.statuses import Status
+    from vaescope.statuses import watch as keep_watching
 
-    opened = StudyFolder(folder)
-    manifests = [(r, opened.run(r.id).manifest()) for r in opened.runs]
-    rows = [(r.id, m.state, f"{m.step:,}/{r.steps:,}", f"{len(m.snapshots)}/{len(r.snapshots)}") for r, m in manifests]
-    table(("run", "state", "steps", "snapshots"), rows, title=f"Study {opened.study.name}")
-    for measure, (done, total) in compared(opened).items():
-        say(f"{measure}: {done:,} of {total:,} blocks compared")
-    made = folder / "report.html"
-    say(f"report: {made if made.exists() else 'not yet written'}")
-    _tell_failed(failed(opened))
+    _tell_failed((keep_watching(folder, seconds) if watch else Status(folder)).tell(every_run))
 
 
 @app.command("list")

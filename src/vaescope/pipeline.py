@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from vaescope.data.dataset import DATASETS, Dataset
-
 from vaescope.data.indexed import from_torch
 from vaescope.errors import UsageError
 from vaescope.models.network import NETWORKS
@@ -158,7 +157,8 @@ def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
 
 
 def _up_to_date(scores: Scores, origin: Origin, measure: str, i: int, j: int) -> bool:
-    return scores.digest(measure, i, j) == origin.digest(measure, i, j)
+    found = scores.digest(measure, i, j)
+    return found != 0 and found == origin.digest(measure, i, j)
 
 
 def in_words(results: Results) -> str:

@@ -1,6 +1,5 @@
 """What a study would do and cost: counted exactly, and timed from a measurement of a few seconds on this machine."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from vaescope.data.official import OfficialFile
+from vaescope.runs.board import duration
 from vaescope.runs.crew import side_by_side, trained_at_once
 from vaescope.runs.draw import draw
 from vaescope.runs.extract import distinct_layers
@@ -189,17 +189,6 @@ def _best(work: Callable[[], object]) -> float:
         work()
         times.append(time.perf_counter() - begun)
     return min(times)  # what the machine can do, not what else it is doing just now
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: "under 1 s", "40 s", "12 min", "3.5 h", "21 days"."""
-    if seconds < 1:
-        return "under 1 s"
-    for unit, length, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 72)):
-        if seconds / length < most:
-            value = seconds / length
-            return f"{value:.1f} {unit}" if value < 10 and unit == "h" else f"{math.ceil(value)} {unit}"
-    return f"{seconds / 86400:.0f} days"
 
 
 def size(count: float) -> str:

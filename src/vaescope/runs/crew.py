@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TypeVar
 
 from vaescope.errors import Interrupted
-from vaescope.progress import Progress
+from vaescope.progress import Board, Progress
 from vaescope.runs.machine import cores
 
 T = TypeVar("T")
@@ -31,6 +31,10 @@ class Shared(Progress):
     def say(self, line: str) -> None:
         with self._lock:
             self._progress.say(line)
+
+    def show(self, board: Board) -> None:
+        with self._lock:
+            self._progress.show(board)
 
     def check(self) -> None:
         if self.stopped:

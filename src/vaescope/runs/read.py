@@ -230,15 +230,17 @@ def _choice(path: str, choice: Choice, takes: Callable[[str], Sequence[str]], pr
         problems.append(f"{path}: {error}")
         return
     for key in choice.options:
-        if key not in known:
+        if key not in known and ANY not in known:
             listed = ", ".join(known) or "no options"
             problems.append(f"{path}.{key}: unknown key; {choice.name} takes {listed}.{suggestion(key, [*known])}")
 
 
 def _network_options(name: str) -> Sequence[str]:
-    return [p for p in signature(NETWORKS[name]).parameters if p not in ("image_shape", "latents")]
+    taken = signature(NETWORKS[name]).parameters.values()
+    return [ANY if p.kind is p.VAR_KEYWORD else p.name for p in taken if p.name not in ("image_shape", "latents")]
 
 
+ANY = "**"  # stands for any option, of a network that takes whatever it is given
 UNIONS = {"seeds": "a whole number or a list of them", "snapshots": "{schedule, count} or a list of steps"}
 
 

@@ -136,4 +136,8 @@ def _manifest(runner: RunFolder, progress: Progress) -> Manifest:
     if damaged:
         progress.say(f"run {runner.run.id}: {', '.join(damaged)} damaged or missing; training it anew")
         runner.save(Manifest())
-    return runner.manifest()
+    found = runner.manifest()
+    if found.state == "failed":  # a new call is a new chance
+        found = replace(found, state="running", reason="")
+        runner.save(found)
+    return found

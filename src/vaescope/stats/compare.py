@@ -197,8 +197,10 @@ class Comparison:
 
     def _snapshot_bytes(self) -> int:
         """Memory for one snapshot while it is prepared: two layers of all examples, and matrices of n x n."""
+        from vaescope.models.pair import LITTLE
+
         n, most = self.folder.study.probe.n, max((group.n for group in self.groups), default=0)
-        return 8 * n * max(self.grid.widths, default=1) + 24 * most * most
+        return max(LITTLE, 8 * n * max(self.grid.widths, default=1)) + 24 * most * most
 
     def _prepare_snapshot(self, i: int, step: int, lacking: Mapping[str, Sequence[Group]], progress: Progress) -> None:
         """One pass over the layers on one core, so that the bits do not depend on how many there are."""

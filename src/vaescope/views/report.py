@@ -257,8 +257,8 @@ def _differing(results: Readable, measure: str) -> list[Compared]:
 def _thinned(there: Mapping[str, Sequence[int]], shown: Mapping[str, Sequence[int]]) -> str:
     all_, some = (sum(len(steps) for steps in found.values()) for found in (there, shown))
     return (
-        f"{some:,} of {all_:,} snapshots are shown here, evenly spaced: the page must stay small. The scores of all are in "
-        "similarity.parquet beside it."
+        f"{some:,} of {all_:,} snapshots are shown here, evenly spaced: the page must stay small. The scores of "
+        "all are in similarity.parquet beside it."
     )
 
 

@@ -117,12 +117,11 @@ def _plain(file: "h5py.File", name: str, shape: tuple[int, ...], kind: str) -> "
 
 
 def _put_all(part: Part, images: "h5py.Dataset", progress: Progress) -> None:
-    """All images, in pieces of whole chunks so that none is unzipped twice."""
+    """All images, in pieces of whole chunks so that none is unzipped twice; 200 MB at once at most."""
     rows = images.chunks[0] if images.chunks else _PIECE
     piece = _PIECE if rows > 4 * _PIECE else rows * max(1, _PIECE // rows)
     progress.stage("Unpacking shapes3d", len(images))
     for first in range(0, len(images), piece):
-        found = images[first : first + piece]
-        part.put(first, found)
-        progress.advance(len(found))
+        part.put(first, images[first : first + piece])  # not kept: one piece at a time is in memory
+        progress.advance(min(piece, len(images) - first))
         progress.check()
