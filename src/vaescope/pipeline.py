@@ -23,9 +23,8 @@ from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
 from vaescope.stats.scores import Scores
 from vaescope.views import summary
-from vaescope.views.differing import objective_tables
 from vaescope.views.method import is_distance, main_measure
-from vaescope.views.report import report
+from vaescope.views.report import objectives_beside, report
 from vaescope.views.tables import run_labels
 
 
@@ -167,8 +166,7 @@ def in_words(results: Results) -> str:
     raw, corrected = (summary.lead(results.lead, measure, reading, results.runs) for reading in ("raw", "corrected"))
     runs = results.runs
     floors = summary.floors(results.settling, measure)
-    pairs = [] if is_distance(measure) else [results.differing(what, measure) for what in ("objective", "seed")]
-    apart = objective_tables(pairs[0], pairs[1]) if pairs and len(pairs[0]) else []
+    apart = [] if is_distance(measure) else objectives_beside(results, measure)
     lines = [
         f"{summary.setting(runs, results.study.steps)} {summary.headline(raw, corrected)}",
         *summary.finding(raw, corrected, floors, measure),

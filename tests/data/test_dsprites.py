@@ -227,5 +227,8 @@ def test_what_a_caller_does_to_its_images_does_not_reach_the_next(dsprites):
 
 
 def test_data_is_imported_without_torch():
-    code = "import sys, vaescope.data.datasets.dsprites, vaescope.data.load; assert not {'torch', 'pandas'} & set(sys.modules)"
+    code = (
+        "import sys, vaescope.data.datasets.dsprites, vaescope.data.load; "
+        "assert not {'torch', 'pandas'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,6 +17,7 @@ from vaescope.progress import Progress
 from vaescope.runs.ensemble import Stack, grouped, train_group
 from vaescope.runs.inputs import dataset_of
 from vaescope.runs.learner import Learner
+from vaescope.runs.train import train
 from vaescope.runs.training import Training
 
 ALL = (
@@ -376,3 +377,13 @@ def test_too_little_memory_is_told_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("vaescope.runs.ensemble.functional_call", full)
     with pytest.raises(ResourceError, match="smaller --ensemble"):
         together(small_folder(tmp_path / "s"))
+
+
+def test_a_study_is_trained_in_ensembles_when_asked(tmp_path):
+    folder = small_folder(tmp_path / "s", "objectives={vae: {}, beta_vae: {beta: [2, 4, 8]}}", "networks=linear")
+    train(folder, ensemble=3)
+    assert [folder.run(run.id).manifest().ensemble for run in folder.runs] == [3, 3, 3, 1]
+    assert {folder.run(run.id).manifest().state for run in folder.runs} == {"done"}
+    before = bytes_of(folder)
+    train(folder, ensemble=3)
+    assert bytes_of(folder) == before

@@ -12,8 +12,8 @@ from tests.runs.small import small_folder
 from vaescope.data.dataset import Dataset
 from vaescope.data.load import load_dataset
 from vaescope.errors import CorruptArtifact, Interrupted, ResourceError
-from vaescope.models.networks.conv import Conv
 from vaescope.models.network import initialise, sample
+from vaescope.models.networks.conv import Conv
 from vaescope.models.objective import OBJECTIVES, Objective, gaussian_kl
 from vaescope.models.reconstructions.bernoulli import Bernoulli
 from vaescope.progress import Progress

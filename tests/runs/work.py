@@ -113,7 +113,12 @@ def local_cluster():
     from distributed import LocalCluster
 
     return LocalCluster(
-        processes=True, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50, memory_limit=0
+        processes=True,
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=50,
+        memory_limit=0,
     )
 
 

@@ -32,6 +32,17 @@ def test_matched_runs_differ_in_that_thing_and_no_other(what, field):
     assert matched(found, what) == brute(found, field) != []
 
 
+def test_objective_and_seed_differ_together():
+    found = runs(*GRID)
+    expected = [
+        (i, j)
+        for i, a in enumerate(found)
+        for j, b in enumerate(found)
+        if i < j and a.options == b.options and a.objective != b.objective and a.seed != b.seed
+    ]
+    assert matched(found, "objective and seed") == expected != []
+
+
 def test_objectives_are_matched_at_equal_strengths_only():
     found = runs(*GRID)
     assert {(found[i].setting, found[j].setting) for i, j in matched(found, "objective")} == {

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from vaescope.runs.study import Run
 
-What = Literal["objective", "strength", "seed"]
+What = Literal["objective", "strength", "seed", "objective and seed"]
+_KEYS: dict[What, tuple[str, ...]] = {
+    "objective": ("objective",),
+    "strength": ("options",),
+    "seed": ("seed",),
+    "objective and seed": ("objective", "seed"),
+}
 COLUMNS = ["measure", "differ_in", "dataset", "run_a", "run_b", "a", "b"]
 COLUMNS += ["setting", "layer", "part", "step", "score", "reason"]
 
@@ -25,31 +31,34 @@ def matched(runs: "Sequence[Run]", what: What) -> list[tuple[int, int]]:
     Args:
         runs: of a study, in its order.
         what: "objective": another objective with the same strengths and seed, so the same first weights and batches;
-            "strength": the same objective with other strengths; "seed": another seed.
+            "strength": the same objective with other strengths; "seed": another seed; "objective and seed": another
+            objective with the same strengths and another seed, so other first weights: beside "seed", what the
+            objective adds.
 
     >>> from vaescope.runs.read import read_study
     >>> study = read_study("quickstart")
     >>> matched(study.runs(), "seed"), matched(study.runs(), "strength"), matched(study.runs(), "objective")
     ([(0, 1), (2, 3)], [(0, 2), (1, 3)], [])
     """
-    key = {"objective": "objective", "strength": "options", "seed": "seed"}[what]
+    keys = _KEYS[what]
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
-        rest = {k: v for k, v in asdict(run).items() if k != key}
+        rest = {k: v for k, v in asdict(run).items() if k not in keys}
         groups[json.dumps(rest, sort_keys=True)].append(i)
-    return sorted(pair for members in groups.values() for pair in combinations(members, 2))
+    pairs = (pair for members in groups.values() for pair in combinations(members, 2))
+    return sorted((i, j) for i, j in pairs if all(getattr(runs[i], k) != getattr(runs[j], k) for k in keys))
 
 
 def value(run: "Run", what: What) -> str:
     """What a run has of the thing, for people: "beta_vae", "beta=4", "3"."""
     if what == "strength":
         return run.setting.removeprefix(run.objective).strip() or "none"
-    return str(getattr(run, what))
+    return str(run.seed) if what == "seed" else run.objective
 
 
 def shared_setting(run: "Run", what: What) -> str:
     """What runs that differ in one thing have in common, for people, the seed left out."""
-    if what == "objective":
+    if what in ("objective", "objective and seed"):
         return value(run, "strength")
     return run.setting if what == "seed" else run.objective
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from jaxtyping import Float32
@@ -168,7 +168,8 @@ class Results:
         """How alike each layer is between runs that are equal in everything but one thing.
 
         Args:
-            what: "objective" (the same strengths and seed), "strength" (the same objective and seed) or "seed".
+            what: "objective" (the same strengths and seed), "strength" (the same objective and seed), "seed", or
+                "objective and seed" (the same strengths).
             measure: of the study; its first if None.
             step: of the snapshots compared; the last if None.
 
@@ -181,7 +182,7 @@ class Results:
         """
         measure = measure or next(iter(self.study.measures))
         must_know("measure", measure, list(self.study.measures))
-        must_know("thing to differ in", what, ["objective", "strength", "seed"])
+        must_know("thing to differ in", what, list(get_args(matched.What)))
         read, runs = self._reader(measure, origin_of(self.folder, self._grid)), self.folder.runs
         rows = []
         for i, j in matched.matched(runs, what):

@@ -18,7 +18,7 @@ class Compared:
         title: which, for people.
         dataset: its name.
         settings: the strengths both were trained at: the heads of the columns.
-        rows: a row a layer: its name, part, a text a setting, and that between seeds.
+        rows: a row a layer: its name, part, a text a setting; then across seeds, with the other and the same objective.
         words: what they say, in a sentence.
     """
 
@@ -29,46 +29,58 @@ class Compared:
     words: str
 
 
-def objective_tables(objectives: pd.DataFrame, seeds: pd.DataFrame) -> list[Compared]:
+def objective_tables(objectives: pd.DataFrame, across: pd.DataFrame, seeds: pd.DataFrame) -> list[Compared]:
     """One table for each two objectives that share strengths and seeds.
 
     Args:
         objectives: `Results.differing("objective")` of a similarity.
-        seeds: `Results.differing("seed")` of the same: what differs without any reason, the ceiling.
+        across: `Results.differing("objective and seed")` of the same.
+        seeds: `Results.differing("seed")` of the same: what differs without any reason.
     """
     found = []
     means = over_layers(objectives[objectives["part"] != "input"])
     for (dataset, a, b), ours in means.groupby(["dataset", "a", "b"], sort=False):
         if not ours["pairs"].sum():
             continue
-        alike = seeds[(seeds["dataset"] == dataset) & seeds["setting"].str.split(" ").str[0].isin([a, b])]
-        ceiling = alike.groupby("layer")["score"].mean()
         settings = tuple(str(s) for s in ours["setting"].unique())
+        same = {f"{objective} {setting}".removesuffix(" none") for objective in (a, b) for setting in settings}
+        alike = seeds[(seeds["dataset"] == dataset) & seeds["setting"].isin(same)]
+        apart = across[(across["dataset"] == dataset) & across["a"].isin([a, b]) & across["b"].isin([a, b])]
+        other, one = (found.groupby("layer")["score"].mean() for found in (apart, alike))
         rows: list[dict[str, object]] = []
         for (layer, part), group in ours.groupby(["layer", "part"], sort=False):
             at = {str(row["setting"]): row for row in group.to_dict("records")}
             texts = [_spread(at[s]) if s in at else "–" for s in settings]
-            rows.append({"layer": layer, "part": part, "texts": texts, "seeds": _number(ceiling.get(layer, math.nan))})
+            rows.append(
+                {
+                    "layer": layer,
+                    "part": part,
+                    "texts": texts,
+                    "other": _number(other.get(layer, math.nan)),
+                    "same": _number(one.get(layer, math.nan)),
+                }
+            )
         found.append(
-            Compared(f"{a} and {b} on {dataset}", str(dataset), settings, rows, _words(str(a), str(b), ours, ceiling))
+            Compared(
+                f"{a} and {b} on {dataset}", str(dataset), settings, rows, _words(str(a), str(b), ours, other, one)
+            )
         )
     return found
 
 
-def _words(a: str, b: str, means: pd.DataFrame, ceiling: pd.Series) -> str:
-    """The least alike layer, and the mean over layers against that between seeds, at each end of the strengths."""
+def _words(a: str, b: str, means: pd.DataFrame, other: pd.Series, same: pd.Series) -> str:
+    """Where the two end most apart, the mean over layers at each strength, and what the objective adds to the seed."""
     least = means.sort_values("mean").iloc[0]
-    told = (
-        f"At the same strength and seed, {a} and {b} end most apart in {least['layer']} at {least['setting']}: "
-        f"{least['mean']:.2f}"
-    )
-    between = ceiling.get(least["layer"], math.nan)
-    told += f", where two seeds of one setting have {between:.2f}." if math.isfinite(between) else "."
     per = means.groupby("setting", sort=False)["mean"].mean()
     listed = ", ".join(f"{value:.2f} at {setting}" for setting, value in per.items())
-    overall = f" Mean over layers: {listed}"
-    ours = ceiling[ceiling.index.isin(means["layer"])].mean()
-    return told + overall + (f"; between seeds {ours:.2f}." if math.isfinite(ours) else ".")
+    told = (
+        f"At the same strength and seed, {a} and {b} end most apart in {least['layer']} at {least['setting']}: "
+        f"{least['mean']:.2f}. Mean over layers: {listed}."
+    )
+    across, within = (found[found.index.isin(means["layer"])].mean() for found in (other, same))
+    if math.isfinite(across) and math.isfinite(within):
+        told += f" Across seeds, {across:.2f} with the other objective and {within:.2f} with the same."
+    return told
 
 
 def _spread(row: Mapping[Hashable, Any]) -> str:

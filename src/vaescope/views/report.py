@@ -243,15 +243,17 @@ def _html(
         walk_range=made.walk,
         over_seeds=page.over_seeds_rows(frames, measure),
         thinned=thin,
-        differing=[] if measure in distances else _differing(results, measure),
+        differing=[] if measure in distances else objectives_beside(results, measure),
         method=method.paragraphs(results.study, scores, _docs(results.study), _versions()),
         data=page.data(frames, results.study, steps, scores, made.shown),
     )
 
 
-def _differing(results: Readable, measure: str) -> list[Compared]:
+def objectives_beside(results: Readable, measure: str) -> list[Compared]:
+    """How much objectives differ at the same strength, as the page and the terminal tell it."""
     pairs = results.differing("objective", measure)
-    return objective_tables(pairs, results.differing("seed", measure)) if len(pairs) else []
+    across: tuple[What, ...] = ("objective and seed", "seed")
+    return objective_tables(pairs, *(results.differing(what, measure) for what in across)) if len(pairs) else []
 
 
 def _thinned(there: Mapping[str, Sequence[int]], shown: Mapping[str, Sequence[int]]) -> str:
