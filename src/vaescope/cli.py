@@ -53,10 +53,16 @@ SchedulerOption = Annotated[
     str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Work on the Dask cluster at this address.")
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="DEVICE", help="What to train on: cpu, cuda, cuda:1, or auto.")
+    str, typer.Option("--device", metavar="DEVICE", help="What to train on: auto, cpu, cuda, cuda:1, mps.")
 ]
 EnsembleOption = Annotated[
-    int, typer.Option("--ensemble", metavar="K", min=1, help="Train K runs as one, stacked: quicker on a GPU.")
+    int,
+    typer.Option(
+        "--ensemble",
+        metavar="K",
+        min=1,
+        help="Train K runs as one, stacked; for GPUs, slower on a CPU. Last digits differ.",
+    ),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder of the study; vaescope-NAME here if not given.")

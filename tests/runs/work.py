@@ -112,7 +112,8 @@ def local_cluster():
     """A Dask cluster of two worker processes of one thread each; to be closed."""
     from distributed import LocalCluster
 
-    return LocalCluster(
+    # Dask gives up a worker that dies while it starts; one that adapts has another in its place.
+    cluster = LocalCluster(
         processes=True,
         n_workers=2,
         threads_per_worker=1,
@@ -120,6 +121,8 @@ def local_cluster():
         silence_logs=50,
         memory_limit=0,
     )
+    cluster.adapt(minimum=2, maximum=2, interval="200ms")
+    return cluster
 
 
 def pids(folder: Path, word: str = "begin") -> list[int]:

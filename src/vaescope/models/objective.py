@@ -84,8 +84,8 @@ class Objective(ABC):
 
     Attributes:
         name: the registered name, an identifier.
-        per_example: whether the loss of a batch is a mean over its examples, so that repeating the batch changes
-            nothing. False for estimates that weigh the examples of a batch against one another.
+        per_example: whether the loss of a batch is the mean of the losses of its halves. False where examples of a
+            batch count against one another, so that a batch may not be split.
         draws_prior: whether `regularisation` needs codes drawn from the prior.
     """
 

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -43,15 +45,15 @@ class Answer:
     """What came of an attempt.
 
     Attributes:
-        state: "done"; "stopped" before it was; "busy": another attempt still holds the task; "died": the workers of
-            too many earlier attempts did, so this one was not made.
+        state: "done"; "stopped" before it was; "left", because its worker is to leave; "busy": another attempt still
+            holds the task; "died": the workers of too many earlier attempts did, so this one was not made.
         value: what the function returned.
         said: the lines it wanted to be seen.
         where: who answers; of "died", who died last.
         deaths: how many attempts had died before.
     """
 
-    state: Literal["done", "stopped", "busy", "died"]
+    state: Literal["done", "stopped", "left", "busy", "died"]
     value: Any = None
     said: tuple[str, ...] = ()
     where: str = ""
@@ -59,7 +61,9 @@ class Answer:
 
 
 class StopFile(Progress):
-    """Progress of a task done elsewhere: it stops when its coordinator wants or is gone, and keeps what is said.
+    """Progress of a task done elsewhere: it keeps what is said, and knows when to stop.
+
+    That is when the coordinator wants it or is gone, or when this worker is to leave: its time on the machine is over.
 
     Args:
         session: whose state tells to stop. Looked at every half second at most.
@@ -67,6 +71,8 @@ class StopFile(Progress):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._leaving = _leaving()
+        self.left = False
         self._stopped = False
         self._next_look = self._next_sign = 0.0
         self.said: list[str] = []
@@ -78,7 +84,8 @@ class StopFile(Progress):
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + STOP_SECONDS
-            self._stopped = self._stopped or self._session.stopped()
+            self.left = self._leaving()
+            self._stopped = self._stopped or self.left or self._session.stopped()
             if not self._stopped and now >= self._next_sign:
                 self._next_sign = now + ALIVE_SECONDS
                 self._stopped = not self._session.led()
@@ -129,7 +136,8 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], progress: Pr
         progress.check()
         value = function(*arguments, progress=progress)
     except Interrupted:
-        return Answer("stopped", said=_said(progress), where=where)
+        left = isinstance(progress, StopFile) and progress.left
+        return Answer("left" if left else "stopped", said=_said(progress), where=where)
     except (KeyboardInterrupt, SystemExit) as error:  # these would end a worker, or its answer would be lost
         raise RuntimeError(f"a task ended with {error!r}") from error
     return Answer("done", value, _said(progress), where)
@@ -137,6 +145,17 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], progress: Pr
 
 def _said(progress: Progress) -> tuple[str, ...]:
     return tuple(progress.said) if isinstance(progress, StopFile) else ()
+
+
+def _leaving() -> Callable[[], bool]:
+    """Asks whether the Dask worker that this is part of, if any, was told to close."""
+    if "distributed" in sys.modules:
+        from distributed import Status, get_worker
+
+        with suppress(ValueError):
+            worker = get_worker()
+            return lambda: worker.status not in (Status.running, Status.paused)
+    return lambda: False
 
 
 def unseen(order: Order) -> str:

@@ -1,13 +1,14 @@
 """What learns in a run: the network, what is trained beside it, and their optimisers."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescope.models.making import first
+from vaescope.models.making import drawing_from, first
 from vaescope.models.network import NETWORKS, Network, Posterior, initialise, sample
 from vaescope.models.objective import OBJECTIVES, Forward, Objective, Terms
 from vaescope.models.reconstruction import RECONSTRUCTIONS, Noted
@@ -78,7 +79,9 @@ class Learner:
         """Encode, sample with the noise of this step, decode: the terms of the loss."""
         self.remember()
         noise = sent(self.noise("noise", step, len(images)), self.device)
-        return self.terms_of(through(self.network, images, noise, self.mixed), images, step)
+        with self._drawing("network", step):
+            one = through(self.network, images, noise, self.mixed)
+        return self.terms_of(one, images, step)
 
     def terms_of(self, one: Pass, images: Float[Tensor, "n c h w"], step: int) -> Terms:
         """The terms of the loss after a pass of these images through the network, whoever made it."""
@@ -105,11 +108,17 @@ class Learner:
 
     def critic_loss(self, others: Float[Tensor, "n c h w"], step: int) -> Noted:
         """The critic's loss on the codes of the last `terms` and on those of other images."""
-        with torch.no_grad():
+        with torch.no_grad(), self._drawing("critic network", step):
             noise = sent(self.noise("critic noise", step, len(others)), self.device)
             codes = sample(encoded(self.network, others, self.mixed), noise)
         critic = cast(Any, self.critic)
         return critic.loss(self._codes.detach(), codes, draw("critic", self.run.seed, step))
+
+    def _drawing(self, purpose: str, step: int) -> AbstractContextManager[None]:
+        """For networks that draw in a pass, as dropout does: from a generator of that step."""
+        if not self.network.draws:
+            return nullcontext()
+        return drawing_from(draw(purpose, self.run.seed, step), self.device)
 
     def noise(self, purpose: str, step: int, n: int) -> Float[Tensor, "n d"]:
         """Standard normal numbers of a step, on the CPU."""

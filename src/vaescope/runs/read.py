@@ -191,7 +191,8 @@ def _options(
         problems.append(f"{place}: {error}")
         return done
     hints = get_type_hints(member)
-    fields = {f.name: hints[f.name] for f in dataclasses.fields(cast(Any, member)) if f.init}
+    fields = {f.name: f for f in dataclasses.fields(cast(Any, member)) if f.init}
+    told = len(problems)
     for key, given in options.items():
         path = f"{place}.{key}"
         if key not in fields:
@@ -204,23 +205,42 @@ def _options(
         ready = []
         for value in values:
             try:
-                ready.append(TypeAdapter(fields[key]).validate_python(value, strict=True))
-                cast(Any, member)(**{key: ready[-1]})
+                ready.append(TypeAdapter(hints[key]).validate_python(value, strict=True))
             except ValidationError as error:
                 problem = error.errors()[0]
-                told = EXPECTED.get(problem["type"], problem["msg"].replace("Input should be", "expected"))
-                problems.append(f"{path}: {told}, got {value!r}")
-            except UsageError as error:
-                problems.append(f"{path}: {error}")
+                expected = EXPECTED.get(problem["type"], problem["msg"].replace("Input should be", "expected"))
+                problems.append(f"{path}: {expected}, got {value!r}")
         done[key] = ready if isinstance(given, list) else (ready or [given])[0]
-    if not problems:  # each value is right by itself; some do not go together
-        for values in product(*(v if isinstance(v, list) else [v] for v in done.values())):
-            try:
-                member(**dict(zip(done, values, strict=True)))
-            except UsageError as error:
-                problems.append(f"{place}: {error}")
-                break
+    wanting = [key for key, of in fields.items() if key not in options and _has_no_default(of)]
+    problems += [f"{place}.{key}: missing, and has no default" for key in wanting]
+    if len(problems) == told:
+        problems += _refused(member, place, done)
     return done
+
+
+def _has_no_default(option: dataclasses.Field[Any]) -> bool:
+    return option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING
+
+
+def _refused(member: type, place: str, options: Mapping[str, Any]) -> list[str]:
+    """What a member says against the combinations of its options: of one value, or of values that do not go together."""
+    found: dict[str, str] = {}
+    for values in product(*(v if isinstance(v, list) else [v] for v in options.values())):
+        combination = dict(zip(options, values, strict=True))
+        if (said := _said(member, combination)) is None or said in found:
+            continue
+        alone = [key for key, value in combination.items() if _said(member, {key: value}) == said]
+        found[said] = f"{place}.{alone[0]}" if len(alone) == 1 else place
+    return [f"{where}: {said}" for said, where in found.items()]
+
+
+def _said(member: type, options: Mapping[str, Any]) -> str | None:
+    """What it says against these options; None where it takes them."""
+    try:
+        member(**options)
+    except (UsageError, ValueError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _choice(path: str, choice: Choice, takes: Callable[[str], Sequence[str]], problems: list[str]) -> None:

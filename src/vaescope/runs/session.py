@@ -8,6 +8,7 @@
 The locks are the kernel's and end with the process that holds them. Nothing of this is left when the session ends.
 """
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -111,23 +112,38 @@ class Session:
 
     @contextmanager
     def beginning(self, key: str) -> Iterator[None]:
-        """Leave a mark while an attempt is under way; it stays if the process dies.
+        """Leave a mark while an attempt is under way; it stays if the process dies, not if it ends in good order.
 
         Raises:
             ResourceError: it cannot be written.
         """
         mark = self._begun / f"{_name(key)}.{uuid4().hex}"
         try:
+            (self._begun / _name(key)).touch()
             mark.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         except FileNotFoundError:
             pass  # the session is over, and the attempt will stop
         except OSError as error:
             raise ResourceError(f"{mark.parent}: cannot be written: {error.strerror}.") from None
+
+        def remove() -> None:
+            with suppress(OSError):
+                mark.unlink(missing_ok=True)
+
+        atexit.register(remove)
         try:
             yield
         finally:
-            with suppress(OSError):
-                mark.unlink(missing_ok=True)
+            remove()
+            atexit.unregister(remove)
+
+    def forget_beginning(self, key: str) -> bool:
+        """Whether the task was begun since this was last asked."""
+        try:
+            (self._begun / _name(key)).unlink()
+        except OSError:
+            return False
+        return True
 
     def begun(self, key: str) -> list[str]:
         """Who began the task and has not ended it. Asked by who holds the task's lock: who died while doing it."""

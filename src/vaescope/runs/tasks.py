@@ -128,8 +128,7 @@ class _Coordinator:
         self.waiting = deque(tasks)
         self.flying: dict[Future[Answer], Task] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.blamed = Counter[str]()  # deaths that came back as a future's error, of tasks that had not begun
-        self.marks = Counter[str]()
+        self.blamed = Counter[str]()  # deaths in a row in which the task had not begun
         self.returned = Counter[str]()  # attempts that stopped though nobody asked
         self.told: set[str] = set()
         self.deaths: dict[str, str] = {}  # how the last worker of a task died
@@ -186,6 +185,8 @@ class _Coordinator:
             self._end(Outcome(task.key, failed=f"its worker died {answer.deaths} times while at it; last: {last}"))
         elif stopping:
             return
+        elif answer.state == "left":
+            self.waiting.appendleft(task)
         elif answer.state == "busy":
             self._tell(f"{task.key}: another worker has not let go of it yet; waiting")
             self.waiting.append(task)
@@ -200,15 +201,12 @@ class _Coordinator:
 
     def _try_again(self, task: Task, how: str) -> None:
         """The attempt itself knows when it was tried often enough; a death before it began is not the task's doing."""
-        marks = len(self.session.begun(task.key))
         self.deaths[task.key] = how
-        if marks == self.marks[task.key]:
-            self.blamed[task.key] += 1
-        self.marks[task.key] = marks
+        self.blamed[task.key] = 0 if self.session.forget_beginning(task.key) else self.blamed[task.key] + 1
         if self.blamed[task.key] > MOST_BLAMED:
             self._end(Outcome(task.key, failed=f"no worker lived to begin it, {MOST_BLAMED} times; last: {how}"))
             return
-        if marks <= RETRIES:
+        if len(self.session.begun(task.key)) <= RETRIES:
             self.progress.say(f"{task.key}: {how}; it is tried again")
         self.waiting.appendleft(task)
 

@@ -8,7 +8,7 @@ from functools import partial
 from vaescope.errors import CorruptArtifact, UsageError
 from vaescope.progress import Progress
 from vaescope.runs.crew import trained_at_once
-from vaescope.runs.device import chosen
+from vaescope.runs.device import chosen, settings_kept
 from vaescope.runs.ensemble import grouped, train_group
 from vaescope.runs.inputs import dataset_of, given_here, keep_probe
 from vaescope.runs.live import Watch
@@ -59,20 +59,25 @@ def train(
     with folder.writing():
         keep_probe(folder, progress)
         runners = [folder.run(run.id) for run in folder.runs]
-        todo = [r.run for r in runners if not _manifest(r, progress).ended]
+        todo = {r.run.id for r in runners if not _manifest(r, progress).ended}
         if not todo:
             return
-        groups = grouped(todo, ensemble)
+        # Of all runs, so that who trains with whom does not depend on what is done already.
+        groups = [[run for run in group if run.id in todo] for group in grouped(folder.runs, ensemble)]
+        groups = [group for group in groups if group]
         at_once = trained_at_once(len(groups), folder.study.threads) if device == "cpu" else 1
         where = f"{at_once} at a time" if executor is None else f"on {executor.slots()} worker(s)"
-        progress.stage(f"training {len(todo)} of {len(runners)} run(s), {where}", sum(run.steps for run in todo))
+        progress.stage(
+            f"training {len(todo)} of {len(runners)} run(s), {where}",
+            sum(run.steps for group in groups for run in group),
+        )
         watch = Watch(folder.path, folder.study.name, folder.runs)
         tasks = [
             Task(group[0].id, train_runs, (str(folder.path.absolute()), [run.id for run in group], device))
             for group in groups
         ]
         members = {task.key: group for task, group in zip(tasks, groups, strict=True)}
-        with threads_kept():
+        with threads_kept(), settings_kept():
             run_tasks(
                 tasks,
                 executor,

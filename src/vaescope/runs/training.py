@@ -92,6 +92,7 @@ class Training:
         torch.set_num_threads(run.threads)
         settle(self.learner.device, run.precision)
         with self.events, self._heartbeat:
+            self._heartbeat.beat(self.start, self._loss, run.threads)
             yield
 
     def batches(self, progress: Progress) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -148,9 +149,9 @@ class Training:
 
     def tell(self, step: int, progress: Progress) -> None:
         """Say now and then that `step` steps are done."""
+        run = self.runner.run
+        self._heartbeat.beat(step, self._loss, run.threads)
         if step % SHOW_EVERY == 0:
-            run = self.runner.run
-            self._heartbeat.beat(step, self._loss, run.threads)
             self._tell(step, progress, f"{run.setting} seed {run.seed}: loss {self._loss:.1f}")
 
     def _tell(self, step: int, progress: Progress, note: str = "") -> None:
@@ -194,6 +195,7 @@ class Training:
 
     def _end(self, manifest: Manifest) -> None:
         self.events.sync()
+        self._heartbeat.end()  # before the manifest says that the run has ended
         self.runner.save(replace(manifest, resume=None, events_bytes=self.events.size))
         self._sweep("")
 
