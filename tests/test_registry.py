@@ -81,6 +81,28 @@ def test_an_entry_point_of_another_group_is_left_alone(family, tmp_path):
     assert list(trees) == ["oak"]
 
 
+@pytest.mark.parametrize(
+    ("source", "names", "told"),
+    [
+        ("import not_there_at_all", "", "cannot be imported: ModuleNotFoundError: No module named 'not_there_at_all'"),
+        ("", ":Elm", "cannot be imported: AttributeError"),
+        ("Elm = 5", ":Elm", "expected .*:Elm to be a module or class with `@register`, got 5"),
+    ],
+)
+def test_an_entry_point_that_gives_no_member_is_told_with_its_package(family, tmp_path, source, names, told):
+    registry = family(oak=member("oak"))
+    other = f"family_{next(NUMBERS)}"
+    (tmp_path / f"{other}.py").write_text(source)
+    info = tmp_path / f"{other}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {other}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[{registry.group}]\nelm = {other}{names}\n")
+    invalidate_caches()
+    for _ in range(2):  # the second time as the first
+        with pytest.raises(UsageError, match=f"tree 'elm' of the package '{other}': .*{told}"):
+            list(registry)
+
+
 def test_a_name_can_be_taken_only_once(family):
     trees = family(oak=member("oak"), other=member("oak"))
     with pytest.raises(UsageError, match=r"tree 'oak' is registered twice: .*\.oak\.Oak.*\.other\.Oak"):

@@ -182,6 +182,7 @@ def train(
     """Train the runs of a study, without comparing them. STUDY may also be a study's folder."""
     from vaescope.pipeline import default_out, failed, load_study
     from vaescope.runs.executors import executor_of
+    from vaescope.runs.inputs import check_fit
     from vaescope.runs.machine import keep_freed_memory
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.train import train as train_study
@@ -195,6 +196,7 @@ def train(
         folder = StudyFolder(study)
     else:
         loaded = load_study(study, overrides or [])
+        check_fit(loaded)
         folder = StudyFolder.create(out or default_out(loaded), loaded)
     with show_progress() as progress, executor_of(workers, scheduler) as executor:
         train_study(folder, progress, executor, device, ensemble)

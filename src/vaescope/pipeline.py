@@ -12,7 +12,7 @@ from vaescope.models.network import NETWORKS
 from vaescope.models.pair import network_from
 from vaescope.progress import Progress
 from vaescope.runs.executors import executor_of
-from vaescope.runs.inputs import check_probe
+from vaescope.runs.inputs import check_fit
 from vaescope.runs.read import read_study
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
@@ -95,7 +95,7 @@ def run(
     """
     with lent(datasets, networks), executor_of(workers, scheduler) as executor:
         study = load_study(study)
-        check_probe(study)
+        check_fit(study)
         folder = StudyFolder.create(out or default_out(study), study)
         train(folder, progress, executor, device, ensemble)
         compare(folder, progress, memory_budget, executor)
@@ -145,7 +145,7 @@ def compared(folder: StudyFolder) -> dict[str, tuple[int, int]]:
     grid = grid_of(folder)
     scores = Scores(folder.path / "similarity.zarr", grid)
     origin = origin_of(folder, grid)
-    blocks = list(grid.blocks())
+    blocks = grid.comparable()
     return {
         name: (
             sum(_up_to_date(scores, origin, name, i, j) for i, j in blocks) if scores.has(name, n) else 0,

@@ -13,7 +13,7 @@ from vaescope.runs.board import duration
 from vaescope.runs.crew import side_by_side, trained_at_once
 from vaescope.runs.draw import draw
 from vaescope.runs.extract import distinct_layers
-from vaescope.runs.inputs import check_probe, downloads, image_shape_of
+from vaescope.runs.inputs import check_fit, downloads, image_shape_of
 from vaescope.runs.learner import Learner
 from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
@@ -56,7 +56,7 @@ def plan(study: Study) -> Plan:
     Raises:
         UsageError: the study names something unknown.
     """
-    check_probe(study)
+    check_fit(study)
     runs = study.runs()
     costs = cost(study)
     rates = _rates(costs)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from threading import RLock
+from types import ModuleType
 from typing import Any, TypeVar
 
 from vaescope.errors import UsageError
@@ -63,14 +64,34 @@ class Registry(Mapping[str, T]):
         self._members[name] = member  # type: ignore[assignment]
         return member
 
-    def _enter(self, name: str, found: Any) -> None:
-        """What an entry point names: registered by its import, or else adopted."""
-        if self._adopt is None or name in self._adopted or any(found is member for member in self._members.values()):
+    def _enter(self, point: EntryPoint) -> None:
+        """What another package adds: registered as it is imported, or else adopted.
+
+        Raises:
+            UsageError: it cannot be imported, or is nothing that could be a member.
+        """
+        package = "an installed package" if point.dist is None else f"the package {point.dist.name!r}"
+        whose = f"{self.kind} {point.name!r} of {package}"
+        try:
+            found = point.load()
+        except UsageError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"{whose}: {point.value} cannot be imported: {type(error).__name__}: {error}. Mend the package or "
+                "uninstall it."
+            ) from error
+        if point.name in self._adopted or any(found is member for member in self._members.values()):
             return
-        member = self._adopt(name, found)
+        member = None if self._adopt is None else self._adopt(point.name, found)
         if member is not None:
             self.register(member)
-            self._adopted.add(name)
+            self._adopted.add(point.name)
+        elif not isinstance(found, ModuleType):
+            raise UsageError(
+                f"{whose}: expected {point.value} to be a module or class with `@register`, got {found!r}. Mend the "
+                "package or uninstall it."
+            )
 
     def _find(self) -> dict[str, T]:
         if not self._complete:
@@ -81,7 +102,7 @@ class Registry(Mapping[str, T]):
                         for module in iter_modules(import_module(self.package).__path__):
                             import_module(f"{self.package}.{module.name}")
                         for point in entry_points(group=self.group):
-                            self._enter(point.name, point.load())
+                            self._enter(point)
                         self._complete = True
                     finally:
                         self._importing = False

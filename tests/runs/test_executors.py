@@ -40,13 +40,15 @@ def test_a_death_fails_only_its_own_future_and_says_how(two, how, words):
 
 
 def test_a_worker_killed_while_idle_is_replaced(two):
-    here = psutil.Process()
-    before = {child.pid for child in here.children()}
+    def workers():
+        found = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+        return {child.pid for child in found if "vaescope.runs.worker" in " ".join(child.cmdline())}
+
+    before = work.until(lambda: len(now := workers()) == 2 and now)
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     assert [f.result(30) for f in [two.submit(work.square, n) for n in range(6)]] == [n * n for n in range(6)]
-    after = work.until(lambda: (now := {c.pid for c in here.children()}) and len(now) == 2 and now)
-    assert not before & after
+    assert not before & work.until(lambda: len(now := workers()) == 2 and now)
 
 
 @pytest.mark.parametrize(

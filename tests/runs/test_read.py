@@ -1,10 +1,13 @@
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from vaescope.errors import ResourceError, UsageError
+from vaescope.models.objective import OBJECTIVES, Objective
 from vaescope.runs.read import built_in_studies, parse, read_study
 
 
@@ -31,9 +34,67 @@ def test_the_built_in_studies_are_what_the_issue_says():
     assert quick.optimiser.lr == 1e-3
     assert len(quick.snapshot_steps) == 10
     paper = read_study("paper")
-    assert len(paper.runs()) == 25
+    assert len(paper.runs()) == 300
+    strengths = [("beta", [1, 2, 4, 6, 8]), ("beta", [1, 2, 4, 6, 8]), ("c_max", [5, 10, 25, 50, 75])]
+    assert {name: dict(options) for name, options in paper.objectives.items()} == dict(
+        zip(
+            ["beta_vae", "beta_tc_vae", "annealed_vae", "dip_vae_ii"],
+            [{key: values} for key, values in [*strengths, ("lambda_od", [1, 2, 5, 10, 20])]],
+            strict=True,
+        )
+    )
+    assert [choice.name for choice in paper.datasets] == ["cars3d", "dsprites", "smallnorb"]
+    assert paper.seed_list == (0, 1, 2, 3, 4)
+    assert {0, 1, 6000, 11520, 300_000} < set(paper.snapshot_steps)
     assert (paper.steps, paper.optimiser.lr, paper.batch_size, paper.latents) == (300_000, 1e-4, 64, 10)
-    assert set(built_in_studies()) >= {"quickstart", "paper"}
+    assert set(built_in_studies()) == {"quickstart", "paper", "paper-small", "relabel", "paper-2021-order"}
+    relabel = read_study("relabel").runs()
+    of = {
+        name: {(r.options["beta"], r.seed) for r in relabel if r.objective == name}
+        for name in ("beta_vae", "beta_tc_vae")
+    }
+    assert of["beta_vae"] == of["beta_tc_vae"]
+    assert len(of["beta_vae"]) == 15
+    small = read_study("paper-small")
+    assert sorted({r.objective for r in small.runs()}) == sorted(paper.objectives)
+    assert len(small.runs()) == 48
+    order = read_study("paper-2021-order")
+    assert (order.batches.order, order.batches.held_out) == ("contiguous", 0.1)
+    assert order.objectives == paper.objectives
+
+
+def test_options_that_are_right_only_together_are_taken_and_others_told_where():
+    cyclical = read_study("quickstart", ["objectives={beta_anneal: {shape: cyclical, cycles: 8, ratio: [0.25, 0.5]}}"])
+    assert cyclical.runs()[0].options == {"shape": "cyclical", "cycles": 8, "ratio": 0.25}
+    info = read_study("quickstart", ["objectives={info_vae: {alpha: 1, lambda_mmd: 0.5}}"])
+    assert info.runs()[0].options == {"alpha": 1.0, "lambda_mmd": 0.5}
+    assert "objectives.beta_anneal.cycles: cycles and ratio belong to shape 'cyclical'" in told(
+        "quickstart", "objectives={beta_anneal: {shape: [linear, cyclical], cycles: 8}}"
+    )
+    assert "objectives.info_vae: lambda_mmd must be at least 1 - alpha, 4" in told(
+        "quickstart", "objectives={info_vae: {alpha: [-3, 0], lambda_mmd: 1}}"
+    )
+
+
+def test_an_objective_of_ones_own_may_have_options_without_a_default_and_say_its_own_no():
+    @dataclass(frozen=True, kw_only=True)
+    class Demanding(Objective):
+        name: ClassVar[str] = "demanding"
+        strength: float
+
+        def __post_init__(self):
+            if self.strength < 0:
+                raise ValueError("strength is negative")
+
+        def regularisation(self, forward, kl, step):
+            return kl.sum()
+
+    with OBJECTIVES.lending({"demanding": Demanding}):
+        assert read_study("quickstart", ["objectives={demanding: {strength: 2}}"]).runs()[0].options["strength"] == 2
+        assert "objectives.demanding.strength: missing" in told("quickstart", "objectives={demanding: {}}")
+        assert "objectives.demanding.strength: strength is negative" in told(
+            "quickstart", "objectives={demanding: {strength: [1, -2]}}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +177,9 @@ def test_strengths_take_the_type_the_objective_declares():
 
 
 def test_a_missing_file_suggests_a_built_in_study():
-    assert "built in: paper, quickstart. Did you mean 'quickstart'?" in told("quickstrat")
+    assert "built in: paper, paper-2021-order, paper-small, quickstart, relabel. Did you mean 'quickstart'?" in told(
+        "quickstrat"
+    )
 
 
 def test_defaults_fill_what_is_left_out(tmp_path):

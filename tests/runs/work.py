@@ -108,11 +108,10 @@ def stubborn(folder: str, name: str, progress: Progress) -> None:
         time.sleep(0.05)
 
 
-def local_cluster():
+def local_cluster(adapts: bool = True):
     """A Dask cluster of two worker processes of one thread each; to be closed."""
     from distributed import LocalCluster
 
-    # Dask gives up a worker that dies while it starts; one that adapts has another in its place.
     cluster = LocalCluster(
         processes=True,
         n_workers=2,
@@ -121,7 +120,8 @@ def local_cluster():
         silence_logs=50,
         memory_limit=0,
     )
-    cluster.adapt(minimum=2, maximum=2, interval="200ms")
+    if adapts:  # Dask gives up a worker that dies while it starts; one that adapts has another in its place
+        cluster.adapt(minimum=2, maximum=2, interval="200ms")
     return cluster
 
 

@@ -10,8 +10,10 @@ from vaescope.data.dataset import DATASETS, Dataset
 from vaescope.data.load import Described, described, load_dataset, missing_files
 from vaescope.data.official import OfficialFile
 from vaescope.errors import CorruptArtifact, UsageError
+from vaescope.models.making import unfilled
 from vaescope.models.network import NETWORKS
 from vaescope.progress import Progress
+from vaescope.runs.batches import Order
 from vaescope.runs.probe import Probe, choose
 from vaescope.runs.store import FORMAT_VERSION, StudyFolder, get_json, put_json
 from vaescope.runs.study import Run, Study
@@ -100,15 +102,21 @@ def keep_probe(folder: StudyFolder, progress: Progress | None = None) -> None:
         put_json(path, {"format_version": FORMAT_VERSION, "n": wanted.n, "seed": wanted.seed, "datasets": chosen})
 
 
-def check_probe(study: Study) -> None:
-    """Raise `UsageError` if any dataset of the study has fewer examples than its probe set wants."""
-    for run in {probe_key(r): r for r in study.runs()}.values():
-        length = described_by(run).length
-        if study.probe.n > length:
+def check_fit(study: Study) -> None:
+    """Raise `UsageError` where a run could not begin, so that it is told now and not when its turn comes.
+
+    A dataset with fewer examples than its probe set wants, or than one batch; a network that takes no such images or
+    options.
+    """
+    for run in {(probe_key(r), r.network, str(r.network_options)): r for r in study.runs()}.values():
+        known = described_by(run)
+        if study.probe.n > known.length:
             raise UsageError(
-                f"probe.n: {run.dataset} has {length:,} examples, {study.probe.n:,} were asked for. Set a smaller "
-                "probe.n."
+                f"probe.n: {run.dataset} has {known.length:,} examples, {study.probe.n:,} were asked for. Set a "
+                "smaller probe.n."
             )
+        Order(run, known.length)
+        unfilled(NETWORKS[run.network], known.image_shape, run.latents, run.network_options)
 
 
 def probe_of(folder: StudyFolder, run: Run) -> Probe:

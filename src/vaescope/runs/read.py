@@ -47,7 +47,7 @@ EXPECTED = {
 def built_in_studies() -> dict[str, str]:
     """Names of the studies that come with vaescope, and the first sentence about each."""
     found = {}
-    for entry in sorted(BUILT_IN.iterdir(), key=lambda e: e.name):
+    for entry in sorted(BUILT_IN.iterdir(), key=lambda e: e.name.removesuffix(".yaml")):
         if entry.name.endswith(".yaml"):
             text = entry.read_text("utf-8").split("\nname:")[0].replace("\n# ", " ").removeprefix("# ")
             found[entry.name.removesuffix(".yaml")] = re.split(r"(?<=[a-z0-9])\. ", text)[0].rstrip(".") + "."
@@ -223,7 +223,7 @@ def _has_no_default(option: dataclasses.Field[Any]) -> bool:
 
 
 def _refused(member: type, place: str, options: Mapping[str, Any]) -> list[str]:
-    """What a member says against the combinations of its options: of one value, or of values that do not go together."""
+    """What a member says against its options: against one value, or values that do not go together."""
     found: dict[str, str] = {}
     for values in product(*(v if isinstance(v, list) else [v] for v in options.values())):
         combination = dict(zip(options, values, strict=True))

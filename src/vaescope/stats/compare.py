@@ -134,23 +134,31 @@ class Comparison:
                 Superblock(self, group, part).fill()
         return self.origin.all_ended
 
-    def parts(self, group: Group, pending: "Pending") -> Iterator["Pending"]:
-        """The pending blocks, some at a time: as many as share what is read, and are done in about a minute."""
+    def parts(self, group: Group, pending: "Pending", least: int = 1) -> Iterator["Pending"]:
+        """The pending blocks, some at a time: as many as share what is read, and are done in about a minute.
+
+        Args:
+            group: whose blocks they are.
+            pending: the blocks.
+            least: how many parts there should be at least, where there are runs enough.
+        """
         most = 1
         if issubclass(group.form, Vector):
             reps = math.sqrt(MACS_AT_ONCE / max(1, group.n * group.n / 2))
             most = max(1, int(reps) // max(1, self.grid.width))
-        spans = balanced(len(self.grid.columns), most)
-        for a, rows in enumerate(spans):
-            for columns in spans[a:]:
-                part = {(i, j): m for (i, j), m in pending.items() if i in rows and j in columns}
-                if part:
-                    yield part
+        for runs in self.grid.groups():
+            spans = balanced(len(runs), min(most, max(1, len(runs) // math.ceil(math.sqrt(2 * least)))))
+            place = {i: k for k, span in enumerate(spans) for i in runs[span.start : span.stop]}
+            parts: dict[tuple[int, int], Pending] = {}
+            for (i, j), measures in pending.items():
+                if i in place and j in place:
+                    parts.setdefault((place[i], place[j]), {})[i, j] = measures
+            yield from (parts[key] for key in sorted(parts))
 
     def pending(self, group: Group, among: Collection[tuple[int, int]] | None = None) -> "Pending":
         """The blocks that lack a measure of the group: all of the study's, or those among some."""
         found: Pending = {}
-        for i, j in self.grid.blocks() if among is None else among:
+        for i, j in self.grid.comparable() if among is None else among:
             self.progress.check()
             todo = [m for m in group.measures if not self.scores.done(m.name, i, j, self.origin.digest(m.name, i, j))]
             if todo:
@@ -166,10 +174,7 @@ class Comparison:
 
     def needed(self, pending: Mapping[Group, "Pending"]) -> dict[Group, set[int]]:
         """The runs of which each group's forms are needed."""
-        return {
-            group: {k for i, j in blocks if self.grid.same_examples(i, j) for k in (i, j)}
-            for group, blocks in pending.items()
-        }
+        return {group: {k for pair in blocks for k in pair} for group, blocks in pending.items()}
 
     def prepare(self, runs: Mapping[Group, Collection[int]]) -> None:
         """Make the forms of these runs that are not there yet."""

@@ -58,6 +58,17 @@ class Grid:
         """Pairs of runs, each once: i <= j."""
         return [(i, j) for i in range(len(self.columns)) for j in range(i, len(self.columns))]
 
+    def comparable(self) -> list[tuple[int, int]]:
+        """Those of `blocks` whose runs saw the same examples: what there can be scores of."""
+        return [(i, j) for i, j in self.blocks() if self.same_examples(i, j)]
+
+    def groups(self) -> list[list[int]]:
+        """The runs that saw the same examples, together."""
+        found: dict[str, list[int]] = {}
+        for i, column in enumerate(self.columns):
+            found.setdefault(column.examples, []).append(i)
+        return list(found.values())
+
     def wanted(self, pairs: Pairs, i: int, j: int) -> Bool[np.ndarray, "a b"]:
         """Which pairs of run i (rows) with run j (columns) are wanted; within a run both triangles."""
         a, b = self.columns[i].slots, self.columns[j].slots

@@ -312,16 +312,17 @@ class Results:
 
     def _reader(self, measure: str, origin: Origin) -> "Callable[[int, int], Block]":
         """Gives the block of runs i <= j; one without scores where they are not there, or of what has changed since."""
-        from vaescope.stats.scores import Block, Scores
+        from vaescope.stats.scores import Block, Scores, unanswered
 
         scores = Scores(self.path / "similarity.zarr", self._grid)
         begun = scores.has(measure, measures_of(self.folder)[measure])
 
         def read(i: int, j: int) -> Block:
+            if not self._grid.same_examples(i, j):
+                return unanswered(self._grid, self.study.measures[measure].pairs, i, j, Reason.OTHER_EXAMPLES)
             if begun and scores.digest(measure, i, j) == origin.digest(measure, i, j):
                 return scores.get(measure, i, j)
-            shape = len(self._grid.columns[i].slots), len(self._grid.columns[j].slots)
-            return Block(np.full(shape, np.nan, np.float32), np.full(shape, Reason.NOT_COMPUTED, np.uint8))
+            return unanswered(self._grid, "all", i, j, Reason.NOT_COMPUTED)
 
         return read
 

@@ -15,7 +15,7 @@ from jaxtyping import Float32, UInt8
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.stats.grid import Grid
-from vaescope.stats.measure import Reason
+from vaescope.stats.measure import Pairs, Reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +33,13 @@ class Block:
 
     score: Float32[np.ndarray, "a b"]
     reason: UInt8[np.ndarray, "a b"]
+
+
+def unanswered(grid: Grid, pairs: Pairs, i: int, j: int, reason: Reason) -> Block:
+    """The block of runs i and j without a score, for this reason, or because the study does not want it."""
+    wanted = grid.wanted(pairs, i, j)
+    why = np.where(wanted, reason, Reason.NOT_COMPUTED).astype(np.uint8)
+    return Block(np.full(wanted.shape, np.nan, np.float32), why)
 
 
 class Scores:
@@ -192,7 +199,7 @@ class Scores:
 
     def fingerprint(self, measures: Mapping[str, int]) -> str:
         """Changes whenever any block of these measures does."""
-        digests = [[m, n, [self.digest(m, i, j) for i, j in self.grid.blocks()]] for m, n in measures.items()]
+        digests = [[m, n, [self.digest(m, i, j) for i, j in self.grid.comparable()]] for m, n in measures.items()]
         return sha256(json.dumps([FORMAT_VERSION, digests]).encode()).hexdigest()
 
     def export(self, path: Path, measures: Mapping[str, int]) -> None:
@@ -216,7 +223,7 @@ class Scores:
             try:
                 with pq.ParquetWriter(part, schema, compression="zstd") as writer:
                     for measure, n in measures.items():
-                        for i, j in self.grid.blocks():
+                        for i, j in self.grid.comparable():
                             table = self._table(measure, n, i, j, names, schema)
                             if len(table):
                                 writer.write_table(table)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vaescope.stats.compare import Comparison
 
 LEAST_BUDGET = 256 << 20
+PARTS_A_SLOT = 4  # pieces of work for each worker at least, so that none is idle for long at the end
 
 # The store and the comparison are imported where they are used: finding the measures imports every file of this folder.
 
@@ -38,7 +39,8 @@ def spread(comparison: "Comparison", executor: "Pool") -> bool:
     wanted = {i: [k for k, group in enumerate(comparison.groups) if i in needed[group]] for i in runs}
     tasks = [Task(f"prepare {i}", prepare_run, (path, i, wanted[i], budget)) for i in runs]
     _do(comparison, executor, tasks, [1] * len(tasks))
-    parts = [(k, sorted(p)) for k, g in enumerate(comparison.groups) for p in comparison.parts(g, pending[g])]
+    least = PARTS_A_SLOT * executor.slots()
+    parts = [(k, sorted(p)) for k, g in enumerate(comparison.groups) for p in comparison.parts(g, pending[g], least)]
     comparison.progress.stage("comparing", sum(len(part) for _, part in parts))
     tasks = [Task(f"compare {k} {part[0]} {part[-1]}", fill_blocks, (path, k, part, budget)) for k, part in parts]
     _do(comparison, executor, tasks, [len(part) for _, part in parts])

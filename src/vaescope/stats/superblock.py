@@ -49,14 +49,16 @@ class Superblock:
 
     def fill(self) -> None:
         """Compute and store all blocks."""
+        from vaescope.stats.scores import unanswered
+
         runs = {k for pair in self.blocks for k in pair}
         sides = {k: self._side(k) for k in sorted(runs)}
         products = self._products(sides)
         for (i, j), measures in self.blocks.items():
             self.of.progress.check()
-            blocks = {m: self._empty(m, i, j) for m in measures}
-            if self.of.grid.same_examples(i, j):
-                self._block(i, j, sides, blocks, products)
+            chosen = self.of.folder.study.measures
+            blocks = {m: unanswered(self.of.grid, chosen[m.name].pairs, i, j, Reason.MISSING) for m in measures}
+            self._block(i, j, sides, blocks, products)
             for m, block in blocks.items():
                 self.of.scores.put(m.name, i, j, block, self.of.origin.digest(m.name, i, j))
             self.of.progress.advance()
@@ -72,13 +74,10 @@ class Superblock:
         ]
 
     def _products(self, sides: dict[int, list[Form | Reason]]) -> "Products | None":
-        """All inner products at once, for forms that have them; runs of other examples are left to themselves."""
+        """All inner products at once, for forms that have them."""
         if not issubclass(self.group.form, Vector):
             return None
         rows, columns = (sorted({pair[end] for pair in self.blocks}) for end in (0, 1))
-        together = {self.of.grid.columns[k].examples for k in (*rows, *columns)}
-        if len(together) > 1:
-            return None
         same = bool(set(rows) & set(columns))
         if same:
             rows = columns = sorted({*rows, *columns})
@@ -91,13 +90,6 @@ class Superblock:
         buffer = max(LEAST_BUFFER, self.of.budget // 4)
         found = inner_products(vectors, others, self.of.workers, self.of.progress, buffer)
         return Products(found, place_left, place_right)
-
-    def _empty(self, measure: Measure[Any], i: int, j: int) -> "Block":
-        from vaescope.stats.scores import Block
-
-        wanted = self.of.grid.wanted(self.of.folder.study.measures[measure.name].pairs, i, j)
-        reason = np.where(wanted, Reason.OTHER_EXAMPLES, Reason.NOT_COMPUTED).astype(np.uint8)
-        return Block(np.full(wanted.shape, np.nan, np.float32), reason)
 
     def _block(
         self,
