@@ -160,3 +160,9 @@ def test_missing_files_are_told(paths, tmp_path):
 def test_files_of_another_size_than_the_official_ones_are_refused_by_the_reader(paths, tmp_path):
     with pytest.raises(CorruptArtifact, match=r"expected an idx file of bytes \(60000, 28, 28\)"):
         read(paths, tmp_path, Progress())
+
+
+def test_a_size_it_cannot_have_is_told_before_anything_is_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAESCOPE_DATA", str(tmp_path))
+    with pytest.raises(UsageError, match="expected `size` 28, 32, 64, 128 or 256, got 30"):
+        load_dataset("mnist", size=30, mirror=str(tmp_path / "no_such_folder"))

@@ -24,7 +24,7 @@ from vaescope.runs.executors import Processes, cluster
 from vaescope.runs.session import Session
 from vaescope.runs.tasks import Task, run_tasks
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(280)]
 
 COORDINATOR = """
 import sys

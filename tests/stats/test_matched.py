@@ -65,7 +65,7 @@ def test_the_words_for_what_differs_and_what_is_shared():
 
 
 def test_means_over_pairs_leave_out_what_has_no_score():
-    head = ("cka", "objective", "d", "r", "s", "beta_vae", "beta_tc_vae", "beta=4")
+    head = ("cka", "objective", "d", "n", "r", "s", "beta_vae", "beta_tc_vae", "beta=4")
     rows = [(*head, "mean", "latent", 6, score, "") for score in (0.2, 0.6, math.nan)]
     found = over_layers(frame(rows))
     assert frame(rows).columns.tolist() == COLUMNS

@@ -164,7 +164,7 @@ class FakeResults:
             for layer, part in DISTINCT:
                 ends = [at.get((run.id, run.steps, layer)) for run in (a, b)]
                 score = math.nan if None in ends else float(matrix[ends[0], ends[1]])
-                head = (measure, what, a.dataset, a.id, b.id, matched.value(a, what), matched.value(b, what))
+                head = (measure, what, a.dataset, a.network, a.id, b.id, matched.value(a, what), matched.value(b, what))
                 rows.append((*head, shared, layer, part, a.steps, score, ""))
         return matched.frame(rows)
 

@@ -7,7 +7,7 @@ from vaescope.views.differing import objective_tables
 
 
 def pairs(what, a, b, setting, scores):
-    head = ("cka", what, "dsprites", "run a", "run b", a, b, setting)
+    head = ("cka", what, "dsprites", "conv", "run a", "run b", a, b, setting)
     return [(*head, layer, "input" if layer == "input" else "latent", 6, score, "") for layer, score in scores]
 
 

@@ -74,6 +74,7 @@ def load_dataset(name: str, *, progress: Progress | None = None, **options: Any)
     if has_official(name):
         if _made(name, options):
             return DATASETS[name]()
+        described(name, **options)  # an option that is wrong is told before anything is downloaded
         paths, folder = _official_paths(name, options, told), _folder(name, options)
     else:
         path = _path(name, options.get("path"))

@@ -29,7 +29,9 @@ def covariance(codes: Float[Tensor, "n d"]) -> Float[Tensor, "d d"]:
         UsageError: for a batch of one example, which has none.
     """
     if len(codes) < 2:
-        raise UsageError(f"a covariance of codes needs batches of at least 2 examples, got {len(codes)}.")
+        raise UsageError(
+            f"a covariance of codes needs batches of at least 2 examples, got {len(codes)}; set batch_size."
+        )
     centred = codes - codes.mean(dim=0)
     return centred.T @ centred / len(codes)
 

@@ -43,7 +43,7 @@ def squared_mmd(
     """
     n = len(one)
     if n < 2:
-        raise UsageError(f"a discrepancy of codes needs batches of at least 2 examples, got {n}.")
+        raise UsageError(f"a discrepancy of codes needs batches of at least 2 examples, got {n}; set batch_size.")
     within = similarity(one, one, kernel, bandwidth) + similarity(other, other, kernel, bandwidth)
     among = (within.sum() - within.diagonal().sum()) / (n * (n - 1))
     return among - 2 * similarity(one, other, kernel, bandwidth).mean()

@@ -105,7 +105,7 @@ def decompose(
             "pass it as Forward(examples=len(dataset))."
         )
     if batch < 2:
-        raise UsageError(f"the total correlation needs batches of at least 2 examples, got {batch}.")
+        raise UsageError(f"the total correlation needs batches of at least 2 examples, got {batch}; set batch_size.")
     each = log_density(codes, posterior)
     joint = each.sum(dim=2)
     weights = log_weights(estimator, batch, examples, codes)

@@ -3,10 +3,10 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import sha256
-from itertools import product
+from itertools import compress, product
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -218,6 +218,16 @@ class Study(Part):
                             log_every=self.log_every,
                         )
 
+    def called(self, run: "Run") -> tuple[str, str]:
+        """What a run's dataset and network are called here: the name, and what tells it from others of that name."""
+        dataset = _called(self.datasets, run.dataset, run.dataset_options)
+        return dataset, _called(self.networks, run.network, run.network_options)
+
+    def setting_of(self, run: "Run") -> str:
+        """Everything but the seed that varies here, for people: "cars3d, beta_vae beta=4"."""
+        several = (len(self.datasets) > 1, len(self.networks) > 1)
+        return ", ".join([*compress(self.called(run), several), run.setting])
+
     def dumped(self) -> dict[str, Any]:
         """Every key with its value, as plain data that `Study.model_validate` takes back."""
         return self.model_dump(mode="json")
@@ -289,6 +299,13 @@ def log_steps(last: int, count: int) -> tuple[int, ...]:
         ratio = (last / steps[-1]) ** (1 / left)
         steps.append(max(steps[-1] + 1, round(steps[-1] * ratio)))
     return (*steps, last)
+
+
+def _called(choices: Sequence[Choice], name: str, options: Mapping[str, Scalar]) -> str:
+    """The name, and in brackets the options in which it differs from other choices of that name."""
+    others = [choice.options for choice in choices if choice.name == name]
+    telling = [f"{k}={_text(v)}" for k, v in options.items() if any(k not in o or o[k] != v for o in others)]
+    return f"{name} ({', '.join(telling)})" if telling else name
 
 
 def _many(value: Scalar | list[Scalar]) -> list[Scalar]:

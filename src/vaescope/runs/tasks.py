@@ -81,7 +81,7 @@ def run_tasks(
             of those done elsewhere it gets the lines they say, when they are done.
         at_once: how many at once in this process.
         tick: called several times a second.
-        finished: called with each outcome as soon as it is known.
+        finished: called with each outcome as soon as it is known; without it, a failure is told to `progress`.
 
     Raises:
         Interrupted: a stop was asked for.
@@ -212,10 +212,10 @@ class _Coordinator:
 
     def _end(self, outcome: Outcome) -> None:
         self.outcomes[outcome.key] = outcome
-        if outcome.failed:
-            self.progress.say(f"{outcome.key} failed: {outcome.failed}")
         if self.finished:
             self.finished(outcome)
+        elif outcome.failed:
+            self.progress.say(f"{outcome.key} failed: {outcome.failed}")
 
     def _tell(self, line: str) -> None:
         if line not in self.told:

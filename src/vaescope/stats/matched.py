@@ -19,7 +19,7 @@ _KEYS: dict[What, tuple[str, ...]] = {
     "seed": ("seed",),
     "objective and seed": ("objective", "seed"),
 }
-COLUMNS = ["measure", "differ_in", "dataset", "run_a", "run_b", "a", "b"]
+COLUMNS = ["measure", "differ_in", "dataset", "network", "run_a", "run_b", "a", "b"]
 COLUMNS += ["setting", "layer", "part", "step", "score", "reason"]
 
 # The runs and pandas are imported where they are used: finding the measures imports every file of this folder.
@@ -70,9 +70,9 @@ def over_layers(pairs: "pd.DataFrame") -> "pd.DataFrame":
         pairs: `Results.differing`, of one step.
 
     Returns:
-        measure, differ_in, dataset, a, b, setting, layer, part, mean, min, max, pairs (with a score).
+        measure, differ_in, dataset, network, a, b, setting, layer, part, mean, min, max, pairs (with a score).
     """
-    keys = ["measure", "differ_in", "dataset", "a", "b", "setting", "layer", "part"]
+    keys = ["measure", "differ_in", "dataset", "network", "a", "b", "setting", "layer", "part"]
     grouped = pairs.groupby(keys, sort=False, observed=True)["score"]
     return grouped.agg(mean="mean", min="min", max="max", pairs="count").reset_index()
 

@@ -62,7 +62,8 @@ class Results:
         rows, options = [], dict.fromkeys(key for run in self.folder.runs for key in run.options)
         for run in self.folder.runs:
             m = self.folder.run(run.id).manifest()
-            head = {"run": run.id, "dataset": run.dataset, "network": run.network, "objective": run.objective}
+            dataset, network = self.study.called(run)
+            head = {"run": run.id, "dataset": dataset, "network": network, "objective": run.objective}
             tail = {
                 "seed": run.seed,
                 "state": m.state,
@@ -78,7 +79,7 @@ class Results:
         """One row a layer of each network and dataset: layer, part, order, features, same_as, network, dataset."""
         import pandas as pd
 
-        kinds = {(run.network, run.dataset): self._layers[run.id] for run in self.folder.runs}
+        kinds = {self.study.called(run)[::-1]: self._layers[run.id] for run in self.folder.runs}
         rows = [
             (layer.name, layer.part, order, layer.features, layer.same_as, *kind)
             for kind, found in kinds.items()
@@ -174,7 +175,7 @@ class Results:
             step: of the snapshots compared; the last if None.
 
         Returns:
-            One row a pair of runs and layer: measure, differ_in, dataset, run_a, run_b, a, b (their objectives,
+            One row a pair of runs and layer: measure, differ_in, dataset, network, run_a, run_b, a, b (objectives,
             strengths or seeds), setting (what they share), layer, part, step, score, reason.
 
         Raises:
@@ -196,7 +197,7 @@ class Results:
                     continue
                 score, reason = block.score[ends[0], ends[1]], Reason(int(block.reason[ends[0], ends[1]])).label
                 shared = matched.shared_setting(runs[i], what)
-                head = measure, what, runs[i].dataset, runs[i].id, runs[j].id
+                head = measure, what, *self.study.called(runs[i]), runs[i].id, runs[j].id
                 rows.append((*head, *names, shared, layer.name, layer.part, at, score, reason))
         return matched.frame(rows)
 
@@ -292,7 +293,7 @@ class Results:
     @property
     def lead_over_seeds(self) -> "pd.DataFrame":
         """The lead of each setting over its seeds, as `vaescope.stats.convergence.lead_over_seeds` says."""
-        return convergence.lead_over_seeds(self.lead, {run.id: run.setting for run in self.folder.runs})
+        return convergence.lead_over_seeds(self.lead, {run.id: self.study.setting_of(run) for run in self.folder.runs})
 
     @cached_property
     def _grid(self) -> "Grid":

@@ -12,11 +12,11 @@ from vaescope.stats.matched import over_layers
 
 @dataclass(frozen=True)
 class Compared:
-    """Two objectives on one dataset.
+    """Two objectives on one dataset with one network.
 
     Attributes:
         title: which, for people.
-        dataset: its name.
+        dataset: its name; with the network, where there are several.
         settings: the strengths both were trained at: the heads of the columns.
         rows: a row a layer: its name, part, a text a setting; then across seeds, with the other and the same objective.
         words: what they say, in a sentence.
@@ -39,13 +39,17 @@ def objective_tables(objectives: pd.DataFrame, across: pd.DataFrame, seeds: pd.D
     """
     found = []
     means = over_layers(objectives[objectives["part"] != "input"])
-    for (dataset, a, b), ours in means.groupby(["dataset", "a", "b"], sort=False):
+    networks = means["network"].nunique()
+    for (dataset, network, a, b), ours in means.groupby(["dataset", "network", "a", "b"], sort=False):
         if not ours["pairs"].sum():
             continue
         settings = tuple(str(s) for s in ours["setting"].unique())
         same = {f"{objective} {setting}".removesuffix(" none") for objective in (a, b) for setting in settings}
-        alike = seeds[(seeds["dataset"] == dataset) & seeds["setting"].isin(same)]
-        apart = across[(across["dataset"] == dataset) & across["a"].isin([a, b]) & across["b"].isin([a, b])]
+        alike, apart = (
+            frame[(frame["dataset"] == dataset) & (frame["network"] == network)] for frame in (seeds, across)
+        )
+        alike = alike[alike["setting"].isin(same)]
+        apart = apart[apart["a"].isin([a, b]) & apart["b"].isin([a, b])]
         other, one = (found.groupby("layer")["score"].mean() for found in (apart, alike))
         rows: list[dict[str, object]] = []
         for (layer, part), group in ours.groupby(["layer", "part"], sort=False):
@@ -60,10 +64,9 @@ def objective_tables(objectives: pd.DataFrame, across: pd.DataFrame, seeds: pd.D
                     "same": _number(one.get(layer, math.nan)),
                 }
             )
+        place = f"{dataset} with {network}" if networks > 1 else str(dataset)
         found.append(
-            Compared(
-                f"{a} and {b} on {dataset}", str(dataset), settings, rows, _words(str(a), str(b), ours, other, one)
-            )
+            Compared(f"{a} and {b} on {place}", place, settings, rows, _words(str(a), str(b), ours, other, one))
         )
     return found
 

@@ -91,11 +91,16 @@ def report(
     curves = results.curves
     settling = convergence.settling(curves)
     lead = convergence.lead(settling)
-    over_seeds = convergence.lead_over_seeds(lead, {run.id: run.setting for run in results.folder.runs})
+    over_seeds = convergence.lead_over_seeds(
+        lead, {run.id: results.study.setting_of(run) for run in results.folder.runs}
+    )
     read = {name: getattr(results, name) for name in ("runs", "layers", "losses", "latents")}
     frames = page.Frames(**read, curves=curves, settling=settling, lead=lead, over_seeds=over_seeds)
     there = results.snapshot_steps
-    shown = thinned(there, int((frames.layers["same_as"] == "").groupby(frames.layers["network"]).sum().max()))
+    shown = thinned(
+        there,
+        int((frames.layers["same_as"] == "").groupby([frames.layers["network"], frames.layers["dataset"]]).sum().max()),
+    )
     whole = shown == there
     packed = {
         name: pack(*(results.scores(name) if whole else results.scores(name, shown))) for name in results.study.measures

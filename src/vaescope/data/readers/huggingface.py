@@ -162,7 +162,10 @@ def _told(where: str) -> Iterator[None]:
             f"{where}: the hub cannot be reached: {_first(error)}. Save it to disk elsewhere."
         ) from error
     except (FileNotFoundError, ValueError) as error:  # no such folder or dataset, configuration or split
-        raise UsageError(f"{where}: expected a Hugging Face dataset, got: {_first(error)}") from error
+        raise UsageError(
+            f"{where}: expected a Hugging Face dataset, got: {_first(error)} Give "
+            "`repository` as on the hub, or as `path` the folder that `save_to_disk` wrote."
+        ) from error
     except OSError as error:
         raise ResourceError(
             f"{where}: cannot be read: {_first(error)}. Check permissions, disk and network."
