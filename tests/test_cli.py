@@ -90,7 +90,7 @@ def test_plan_of_the_paper_starts_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = call("plan", "paper")
     assert result.exit_code == 0, result.output
-    assert "25 = 1 dataset(s)" in result.output
+    assert "300 = 3 dataset(s) x 1 network(s) x 20 setting(s) x 5 seed(s)" in result.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -145,6 +145,20 @@ def test_a_second_writer_is_told_and_a_killed_one_leaves_no_lock(tmp_path):
         assert not (tmp_path / "s" / ".left.part").exists()
 
 
+def test_a_study_that_another_process_works_on_is_not_changed_under_it(tmp_path):
+    folder = small_folder(tmp_path / "s")
+    before = (tmp_path / "s" / "study.json").read_bytes()
+    with folder.writing():
+        for other in ("measures=[procrustes]", "steps=3"):
+            with pytest.raises(ResourceError, match="another vaescope"):
+                StudyFolder.create(tmp_path / "s", small_study(other))
+        assert StudyFolder.create(tmp_path / "s", folder.study).study == folder.study
+        assert (tmp_path / "s" / "study.json").read_bytes() == before
+    assert list(StudyFolder.create(tmp_path / "s", small_study("measures=[procrustes]")).study.measures) == [
+        "procrustes"
+    ]
+
+
 def test_a_torn_last_event_is_left_out_and_a_damaged_one_is_named(tmp_path):
     folder = small_folder(tmp_path / "s")
     runner = folder.run(folder.runs[0].id)

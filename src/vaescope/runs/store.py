@@ -289,9 +289,11 @@ class StudyFolder:
 
         Raises:
             UsageError: the folder holds another study, or other files.
+            ResourceError: another process works on the study that is there, which would change.
         """
         path = Path(path)
         file = path / "study.json"
+        content = {"format_version": FORMAT_VERSION, "study": study.dumped()}
         if file.exists():
             there = cls(path)
             begun = (path / "runs").exists()
@@ -303,9 +305,12 @@ class StudyFolder:
                 raise UsageError(f"{path} holds another study ({'; '.join(changed)[:300]}). Choose another --out.")
             if there.study == study:
                 return there
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            with there.writing():  # not under another process that is at work here, and reads this file again
+                put_json(file, content)
+            return cls(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError(f"{path} is there already and holds no study. Choose another --out, or an empty folder.")
-        put_json(file, {"format_version": FORMAT_VERSION, "study": study.dumped()})
+        put_json(file, content)
         return cls(path)
 
     def run(self, run_id: str) -> RunFolder:

@@ -31,7 +31,8 @@ def spread(comparison: "Comparison", executor: "Pool") -> bool:
     from vaescope.runs.tasks import Task
 
     path = str(comparison.folder.path.absolute())
-    budget = max(LEAST_BUDGET, comparison.budget // executor.slots())
+    slots = max(1, executor.slots())  # a cluster may have no workers yet
+    budget = max(LEAST_BUDGET, comparison.budget // slots)
     pending = {group: comparison.pending(group) for group in comparison.groups}
     needed = comparison.needed(pending)
     runs = sorted(set().union(*needed.values()))
@@ -39,7 +40,7 @@ def spread(comparison: "Comparison", executor: "Pool") -> bool:
     wanted = {i: [k for k, group in enumerate(comparison.groups) if i in needed[group]] for i in runs}
     tasks = [Task(f"prepare {i}", prepare_run, (path, i, wanted[i], budget)) for i in runs]
     _do(comparison, executor, tasks, [1] * len(tasks))
-    least = PARTS_A_SLOT * executor.slots()
+    least = PARTS_A_SLOT * slots
     parts = [(k, sorted(p)) for k, g in enumerate(comparison.groups) for p in comparison.parts(g, pending[g], least)]
     comparison.progress.stage("comparing", sum(len(part) for _, part in parts))
     tasks = [Task(f"compare {k} {part[0]} {part[-1]}", fill_blocks, (path, k, part, budget)) for k, part in parts]
