@@ -149,7 +149,7 @@ def test_a_study_that_another_process_works_on_is_not_changed_under_it(tmp_path)
     folder = small_folder(tmp_path / "s")
     before = (tmp_path / "s" / "study.json").read_bytes()
     with folder.writing():
-        for other in ("measures=[procrustes]", "steps=3"):
+        for other in ("measures=[procrustes]", "seeds=2"):
             with pytest.raises(ResourceError, match="another vaescope"):
                 StudyFolder.create(tmp_path / "s", small_study(other))
         assert StudyFolder.create(tmp_path / "s", folder.study).study == folder.study

@@ -146,8 +146,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         client = Client(where, timeout=CONNECT_SECONDS, set_as_default=False, name="vaescope")
     except (OSError, TimeoutError) as error:
         raise ResourceError(
-            f"no Dask scheduler answers at {where} ({str(error) or 'silence'}). Start one with `dask scheduler`, or take "
-            "the address that it printed; a firewall between here and there may also be why."
+            f"no Dask scheduler answers at {where} ({str(error) or 'silence'}). Start one with `dask scheduler`, or "
+            "take the address that it printed; a firewall between here and there may also be why."
         ) from None
     except (ValueError, TypeError, OverflowError) as error:
         raise UsageError(
