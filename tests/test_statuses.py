@@ -57,6 +57,16 @@ def told(folder, capsys, **options):
     return capsys.readouterr().out, reasons
 
 
+def test_datasets_of_one_name_are_counted_apart_and_no_blocks_between_datasets_are_expected(tmp_path, capsys):
+    folder = small_folder(tmp_path / "s", *MANY, "datasets=[{name: shapes, side: 16}, {name: shapes, side: 24}]")
+    lines = told(folder, capsys)[0].splitlines()
+    groups = [line.split()[:4] for line in lines if line.split()[:1] == ["shapes"]]
+    assert groups == [
+        ["shapes", f"(side={side})", name, n] for side in (16, 24) for name, n in (("vae", "10"), ("beta_vae", "30"))
+    ]
+    assert "cka: 0 of 1,640 blocks compared" in lines
+
+
 def test_hundreds_of_runs_are_counted_and_those_that_matter_listed(many, capsys):
     text, reasons = told(many, capsys)
     lines = text.splitlines()

@@ -11,6 +11,7 @@ from vaescope.errors import UsageError
 from vaescope.models.network import NETWORKS
 from vaescope.models.pair import network_from
 from vaescope.progress import Progress
+from vaescope.runs.device import chosen
 from vaescope.runs.executors import executor_of
 from vaescope.runs.inputs import check_fit
 from vaescope.runs.read import read_study
@@ -94,6 +95,8 @@ def run(
         ResourceError: the disk is full or cannot be written.
     """
     with lent(datasets, networks), executor_of(workers, scheduler) as executor:
+        if executor is None:
+            chosen(device)
         study = load_study(study)
         check_fit(study)
         folder = StudyFolder.create(out or default_out(study), study)

@@ -11,6 +11,7 @@ from vaescope.progress import Board, Row
 from vaescope.runs.board import duration, in_words, speed
 from vaescope.runs.live import Watch
 from vaescope.runs.store import StudyFolder
+from vaescope.runs.study import Run
 
 LISTED_RUNS = 30
 LISTED_REASONS = 3
@@ -80,8 +81,9 @@ class Status:
         """For each measure the blocks that are there, and those there are to be; counted anew where one changed."""
         store = self._folder.path / "similarity.zarr"
         if not store.exists():
-            count = len(self._watch.runs)
-            return dict.fromkeys(self._folder.study.measures, (0, count * (count + 1) // 2))
+            datasets = Counter(f"{r.dataset} {sorted(r.dataset_options.items())}" for r in self._watch.runs.values())
+            blocks = sum(count * (count + 1) // 2 for count in datasets.values())  # runs of one dataset are compared
+            return dict.fromkeys(self._folder.study.measures, (0, blocks))
         from vaescope.pipeline import compared
 
         ended = sum(m.ended for m in self._watch.manifests.values())
@@ -109,12 +111,12 @@ class Status:
         steps: Counter[tuple[str, str]] = Counter()
         rows = {row.run: row for row in self.board.rows if row.alive}
         for run_id, run in self._watch.runs.items():
-            key = run.dataset, run.objective
+            key = self._group(run)
             groups.setdefault(key, Counter())[states[run_id]] += 1
             steps[key] += rows[run_id].step if run_id in rows else self._watch.manifests[run_id].step
         total = Counter()
         for run in self._watch.runs.values():
-            total[run.dataset, run.objective] += run.steps
+            total[self._group(run)] += run.steps
         found = []
         for key, c in groups.items():
             done, running, failed = c["done"], c["running"], c["failed"] + c["diverged"] + c["damaged"]
@@ -122,6 +124,9 @@ class Status:
             share = f"{100 * steps[key] / total[key]:.1f} %"
             found.append((*key, c.total(), done, running, waiting, failed, share))
         return found
+
+    def _group(self, run: Run) -> tuple[str, str]:
+        return self._folder.study.called(run)[0], run.objective
 
     def _row(self, run_id: str, state: str, row: Row | None) -> tuple[str, ...]:
         run, manifest = self._watch.runs[run_id], self._watch.manifests[run_id]

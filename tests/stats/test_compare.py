@@ -451,3 +451,30 @@ def test_a_pair_that_one_direction_cannot_score_says_why_whichever_it_is(tmp_pat
     assert (~touched).any()
     assert set(frame.reason[touched].astype(str)) == {"too_few"}
     assert set(frame.reason[~touched].astype(str)) == {"ok"}
+
+
+def test_a_cluster_that_has_no_workers_yet_is_waited_for(fake, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from vaescope.runs.pool import Pool
+
+    class Late(Pool):
+        """Its first worker comes once something was submitted."""
+
+        def __init__(self):
+            self.threads, self.workers = ThreadPoolExecutor(1), 0
+
+        def slots(self):
+            return self.workers
+
+        def submit(self, fn, /, *args, **kwargs):
+            self.workers = 1
+            return self.threads.submit(fn, *args, **kwargs)
+
+    folder, alone = trained(tmp_path / "s"), trained(tmp_path / "alone")
+    with Late() as pool:
+        compare(folder, executor=pool)
+        pool.threads.shutdown()
+    compare(alone)
+    assert len(Results(folder.path).similarity("cka").dropna(subset=["score"])) > 0
+    pd.testing.assert_frame_equal(Results(folder.path).similarity("cka"), Results(alone.path).similarity("cka"))

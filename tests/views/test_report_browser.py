@@ -232,3 +232,13 @@ def test_the_page_knows_its_runs_and_measures(opened, written):
     data = json.loads(page.locator("#data").text_content())
     assert [run["steps"][-1] for run in data["runs"]] == [700] * 4
     assert [measure["title"] for measure in data["measures"]] == ["Debiased linear CKA", "Procrustes similarity"]
+
+
+def test_a_run_without_snapshots_on_a_thinned_page_is_told_so(opened, written, monkeypatch):
+    results = FakeResults()
+    kept = next(iter(results.snapshot_steps))
+    monkeypatch.setattr("vaescope.views.report.thinned", lambda steps, layers: {kept: steps[kept]})
+    page = opened(written("thinned", results)).page
+    page.locator("#heat-run-b").select_option("1")
+    page.wait_for_selector('html[data-ready="yes"]')
+    assert "seed 1, no snapshot here. Nothing was computed" in page.locator("#heat-status").text_content()

@@ -134,6 +134,7 @@ def _every(seconds: float, do: Callable[[], object]) -> Callable[[], None]:
 
 def _manifest(runner: RunFolder, progress: Progress) -> Manifest:
     """What is known of a run; nothing, if any of its files is damaged."""
+    progress.check()
     try:
         damaged = runner.damaged()
     except CorruptArtifact:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vaescope.errors import RepresentationError
+from vaescope.errors import CorruptArtifact, RepresentationError
 from vaescope.stats.forms.examples import Precision
 from vaescope.stats.forms.form import Form
 from vaescope.stats.forms.thin import Thin
@@ -66,12 +66,16 @@ class Superblock:
     def _side(self, i: int) -> list[Form | Reason]:
         """The form of every representation of a run, or why there is none; on disk those that are read in slabs."""
         in_memory = not issubclass(self.group.form, Vector | Thin)
-        return [
-            self.of.prepared.read(self.of.file(self.group, i, step, layer), self.group.form, in_memory)
-            if step in self.of.origin.snapshots[i]
-            else Reason.MISSING
-            for step, layer in self.of.grid.columns[i].slots
-        ]
+        found: list[Form | Reason] = []
+        for step, layer in self.of.grid.columns[i].slots:
+            if step not in self.of.origin.snapshots[i]:
+                found.append(Reason.MISSING)
+                continue
+            path = self.of.file(self.group, i, step, layer)
+            if not self.of.prepared.has(path):  # as may be where others prepared it
+                raise CorruptArtifact(f"{path} is damaged or gone. Give the same command again: it is made anew.")
+            found.append(self.of.prepared.read(path, self.group.form, in_memory))
+        return found
 
     def _products(self, sides: dict[int, list[Form | Reason]]) -> "Products | None":
         """All inner products at once, for forms that have them."""

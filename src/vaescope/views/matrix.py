@@ -10,7 +10,7 @@ import pandas as pd
 NOT_COMPUTED = -32768
 LARGEST = 30_000
 BUDGET = 8_000_000
-"""Bytes of scores a page may carry for one measure, before base64."""
+"""Bytes of scores a page may carry, all measures together, before base64."""
 
 
 @dataclass(frozen=True)

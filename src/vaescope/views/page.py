@@ -1,7 +1,7 @@
 """What stands on the page: frames in, plain values for the template and columns for its script out. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,12 @@ from vaescope.views.matrix import Packed
 
 MOST_ROWS = 400
 """Rows of the table of runs; a study may have thousands of runs."""
+
+LOSS_ROWS = 40_000
+"""Rows of losses on the page: 400 steps of each of a hundred runs, fewer of each where there are more."""
+
+LATENT_ROWS = 60_000
+"""Rows of KL per latent, beside those of the snapshots: 60 steps of 10 latents of each of a hundred runs."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def specs(frames: Frames, measure: str, scored: bool, highest: float = 1.0) -> d
             part: figures.page_spec(figures.curves(blank, part, layers, ticks, "similarity to the end"))
             for part, layers in parts.items()
         }
-    losses = tables.losses_table(frames.losses)
+    losses = _losses(frames)
     if len(losses):
         ticks = tables.step_ticks(list(losses["step"]))
         whole = losses.assign(chosen=False, label="")
@@ -107,8 +113,8 @@ def data(
         "tables": {
             "curves": columns(curves[curves["part"].isin(tables.PARTS)]),
             "settling": columns(settling[settling["part"].isin(tables.PARTS)]),
-            "losses": columns(tables.losses_table(frames.losses)),
-            "latents": columns(tables.latents_table(frames.latents, {s for found in steps.values() for s in found})),
+            "losses": columns(_losses(frames)),
+            "latents": columns(_latents(frames, {s for found in steps.values() for s in found})),
         },
         "pictures": pictures,
     }
@@ -218,6 +224,17 @@ def step_text(value: float) -> str:
 def vega_lite() -> str:
     """The version of Vega-Lite that the charts are written in, e.g. "6.4"."""
     return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+
+
+def _losses(frames: Frames) -> pd.DataFrame:
+    """The losses the page shows: the more runs, the fewer steps of each."""
+    return tables.losses_table(frames.losses, max(20, min(400, LOSS_ROWS // max(1, len(frames.runs)))))
+
+
+def _latents(frames: Frames, keep: Collection[int]) -> pd.DataFrame:
+    """The KL per latent the page shows, at the steps to keep and some others."""
+    a_step = len(frames.runs) * max(1, frames.latents["latent"].nunique())
+    return tables.latents_table(frames.latents, keep, max(2, min(60, LATENT_ROWS // max(1, a_step))))
 
 
 def _layers_of(frames: Frames, part: str) -> list[str]:

@@ -26,7 +26,7 @@ from vaescope.stats.matched import What
 from vaescope.stats.measure import MEASURES
 from vaescope.views import method, page, summary, tables
 from vaescope.views.differing import Compared, objective_tables
-from vaescope.views.matrix import Packed, pack
+from vaescope.views.matrix import BUDGET, Packed, pack
 from vaescope.views.thinning import thinned
 from vaescope.views.tiles import data_uri, grid, spread
 
@@ -102,8 +102,10 @@ def report(
         int((frames.layers["same_as"] == "").groupby([frames.layers["network"], frames.layers["dataset"]]).sum().max()),
     )
     whole = shown == there
+    budget = BUDGET // len(results.study.measures)
     packed = {
-        name: pack(*(results.scores(name) if whole else results.scores(name, shown))) for name in results.study.measures
+        name: pack(*(results.scores(name) if whole else results.scores(name, shown)), budget)
+        for name in results.study.measures
     }
     steps = page.snapshot_steps(frames, packed)
     scores = {name: found for name, found in packed.items() if found.computed}

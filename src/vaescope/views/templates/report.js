@@ -150,7 +150,8 @@ function heatmap() {
   const packed = page.scores[measure.name];
   const pair = [packed.runs.indexOf(a.id), packed.runs.indexOf(b.id)].sort((p, q) => p - q).join(",");
   const best = known.reduce((top, c) => (top === null || c.score > top.score ? c : top), null);
-  const told = [`A: ${a.label}, step ${stepA}. B: ${b.label}, step ${stepB}.`];
+  const at = (step) => (step === undefined ? "no snapshot here" : `step ${step}`);
+  const told = [`A: ${a.label}, ${at(stepA)}. B: ${b.label}, ${at(stepB)}.`];
   if (packed.leftOut.includes(pair)) told.push("The scores of these two runs are in the study's folder but do not fit this page.");
   else if (!known.length) told.push("Nothing was computed for these two snapshots.");
   else told.push(`${known.length} of ${data.length} pairs computed; highest ${shown(best.score)}, ${best.layer_a} with ${best.layer_b}.`);
