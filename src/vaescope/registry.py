@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from threading import RLock
 from types import ModuleType
@@ -64,8 +64,11 @@ class Registry(Mapping[str, T]):
         self._members[name] = member  # type: ignore[assignment]
         return member
 
-    def _enter(self, point: EntryPoint) -> None:
+    def _enter(self, point: Any) -> None:
         """What another package adds: registered as it is imported, or else adopted.
+
+        Args:
+            point: an `EntryPoint`: Python's own, or that of importlib_metadata where some package has loaded it.
 
         Raises:
             UsageError: it cannot be imported, or is nothing that could be a member.

@@ -1,6 +1,7 @@
 """Networks passed from Python, with layers that draw random numbers and keep running averages."""
 
 import hashlib
+import threading
 
 import numpy as np
 import pytest
@@ -21,7 +22,8 @@ class StopAfter(Progress):
         self.left = checks
 
     def check(self):
-        self.left -= 1
+        if threading.current_thread() is not threading.main_thread():  # the coordinator asks by the clock
+            self.left -= 1
         if self.left < 0:
             raise Interrupted
 
@@ -51,7 +53,7 @@ def left_behind(folder):
     return {str(p.relative_to(folder.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-@pytest.mark.parametrize("checks", [4, 5, 6, 8])
+@pytest.mark.parametrize("checks", [1, 3, 5, 9])
 def test_dropout_and_batch_norm_are_continued_exactly(images, tmp_path, checks):
     whole, stopped = small_folder(tmp_path / "a", *CHANGES), small_folder(tmp_path / "b", *CHANGES)
     train(whole)
