@@ -17,8 +17,9 @@ class Compared:
     Attributes:
         title: which, for people.
         dataset: its name; with the network, where there are several.
-        settings: the strengths both were trained at: the heads of the columns.
-        rows: a row a layer: its name, part, a text a setting; then across seeds, with the other and the same objective.
+        settings: the strengths both were trained at: each the head of three columns.
+        rows: a row a layer: its name, part, and three texts a setting: with the same seed, and across seeds with the
+            other and with the same objective.
         words: what they say, in a sentence.
     """
 
@@ -44,34 +45,28 @@ def objective_tables(objectives: pd.DataFrame, across: pd.DataFrame, seeds: pd.D
         if not ours["pairs"].sum():
             continue
         settings = tuple(str(s) for s in ours["setting"].unique())
-        same = {f"{objective} {setting}".removesuffix(" none") for objective in (a, b) for setting in settings}
         alike, apart = (
             frame[(frame["dataset"] == dataset) & (frame["network"] == network)] for frame in (seeds, across)
         )
-        alike = alike[alike["setting"].isin(same)]
         apart = apart[apart["a"].isin([a, b]) & apart["b"].isin([a, b])]
-        other, one = (found.groupby("layer")["score"].mean() for found in (apart, alike))
+        other = {s: apart[apart["setting"] == s].groupby("layer")["score"].mean() for s in settings}
+        names = {s: [f"{objective} {s}".removesuffix(" none") for objective in (a, b)] for s in settings}
+        same = {s: alike[alike["setting"].isin(names[s])].groupby("layer")["score"].mean() for s in settings}
         rows: list[dict[str, object]] = []
         for (layer, part), group in ours.groupby(["layer", "part"], sort=False):
             at = {str(row["setting"]): row for row in group.to_dict("records")}
-            texts = [_spread(at[s]) if s in at else "–" for s in settings]
-            rows.append(
-                {
-                    "layer": layer,
-                    "part": part,
-                    "texts": texts,
-                    "other": _number(other.get(layer, math.nan)),
-                    "same": _number(one.get(layer, math.nan)),
-                }
-            )
+            texts: list[str] = []
+            for s in settings:
+                texts += [_spread(at[s]) if s in at else "–"]
+                texts += [_number(means.get(layer, math.nan)) for means in (other[s], same[s])]
+            rows.append({"layer": layer, "part": part, "texts": texts})
         place = f"{dataset} with {network}" if networks > 1 else str(dataset)
-        found.append(
-            Compared(f"{a} and {b} on {place}", place, settings, rows, _words(str(a), str(b), ours, other, one))
-        )
+        words = _words(str(a), str(b), ours, other, same)
+        found.append(Compared(f"{a} and {b} on {place}", place, settings, rows, words))
     return found
 
 
-def _words(a: str, b: str, means: pd.DataFrame, other: pd.Series, same: pd.Series) -> str:
+def _words(a: str, b: str, means: pd.DataFrame, other: Mapping[str, pd.Series], same: Mapping[str, pd.Series]) -> str:
     """Where the two end most apart, the mean over layers at each strength, and what the objective adds to the seed."""
     least = means.sort_values("mean").iloc[0]
     per = means.groupby("setting", sort=False)["mean"].mean()
@@ -80,9 +75,10 @@ def _words(a: str, b: str, means: pd.DataFrame, other: pd.Series, same: pd.Serie
         f"At the same strength and seed, {a} and {b} end most apart in {least['layer']} at {least['setting']}: "
         f"{least['mean']:.2f}. Mean over layers: {listed}."
     )
-    across, within = (found[found.index.isin(means["layer"])].mean() for found in (other, same))
+    at = str(least["setting"])
+    across, within = (pairs[at][pairs[at].index.isin(means["layer"])].mean() for pairs in (other, same))
     if math.isfinite(across) and math.isfinite(within):
-        told += f" Across seeds, {across:.2f} with the other objective and {within:.2f} with the same."
+        told += f" Across seeds at {at}, {across:.2f} with the other objective and {within:.2f} with the same."
     return told
 
 
