@@ -1,5 +1,9 @@
-"""A study small enough for tests: the paper's network on dSprites, a few steps of four images."""
+"""A study small enough for tests: the paper's network on dSprites, a few steps of four images; and a way to stop it."""
 
+import threading
+
+from vaescope.errors import Interrupted
+from vaescope.progress import Progress
 from vaescope.runs.read import read_study
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
@@ -14,6 +18,19 @@ SMALL = [
     "probe.n=20",
     "measures={cka: {}, procrustes: {pairs: needed, n: 12}}",
 ]
+
+
+class StopAfter(Progress):
+    """Asks to stop at the k-th time a run asks whether to; how often the coordinator asks depends on the clock."""
+
+    def __init__(self, checks):
+        self.left = checks
+
+    def check(self):
+        if threading.current_thread() is not threading.main_thread():  # the coordinator asks by the clock
+            self.left -= 1
+        if self.left < 0:
+            raise Interrupted
 
 
 def small_study(*changes: str) -> Study:

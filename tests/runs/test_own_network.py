@@ -1,31 +1,18 @@
 """Networks passed from Python, with layers that draw random numbers and keep running averages."""
 
 import hashlib
-import threading
 
 import numpy as np
 import pytest
-from tests.runs.small import small_folder
+from tests.runs.small import StopAfter, small_folder
 from torch import nn
 
 from vaescope.errors import Interrupted, UsageError
 from vaescope.pipeline import lent
-from vaescope.progress import Progress
 from vaescope.runs.executors import executor_of
 from vaescope.runs.train import train
 
 CHANGES = ("datasets=[grey]", "networks=[mine]", "objectives={factor_vae: {gamma: 2}, vae: {}}", "probe.n=12")
-
-
-class StopAfter(Progress):
-    def __init__(self, checks):
-        self.left = checks
-
-    def check(self):
-        if threading.current_thread() is not threading.main_thread():  # the coordinator asks by the clock
-            self.left -= 1
-        if self.left < 0:
-            raise Interrupted
 
 
 def restless(image_shape, latents):

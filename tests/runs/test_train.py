@@ -1,14 +1,13 @@
 import hashlib
 import json
 import math
-import threading
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
-from tests.runs.small import small_folder
+from tests.runs.small import StopAfter, small_folder
 
 from vaescope.data.dataset import Dataset
 from vaescope.data.load import load_dataset
@@ -28,19 +27,6 @@ def fingerprint(folder):
     """SHA-256 of everything training leaves behind."""
     files = sorted(p for p in (folder.path / "runs").rglob("*") if p.is_file())
     return {str(p.relative_to(folder.path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-class StopAfter(Progress):
-    """Asks to stop at the k-th time a run asks whether to; how often the coordinator asks depends on the clock."""
-
-    def __init__(self, checks):
-        self.left = checks
-
-    def check(self):
-        if threading.current_thread() is not threading.main_thread():  # the coordinator asks by the clock
-            self.left -= 1
-        if self.left < 0:
-            raise Interrupted
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection
+from typing import TypeGuard
 
 from vaescope.errors import UsageError
 
@@ -10,7 +11,7 @@ def _refuse(name: str, expected: str, got: object) -> UsageError:
     return UsageError(f"{name} must be {expected}, got {got!r}.")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -23,7 +24,7 @@ def at_least(least: float, **options: object) -> None:
     >>> at_least(0, beta=4.0, gamma=0)
     """
     for name, value in options.items():
-        if not (_is_number(value) and value >= least):  # type: ignore[operator]
+        if not (_is_number(value) and value >= least):
             raise _refuse(name, f"a number of at least {least:g}", value)
 
 
@@ -34,7 +35,7 @@ def above(least: float, **options: object) -> None:
         UsageError: if one is not; names it and its value.
     """
     for name, value in options.items():
-        if not (_is_number(value) and value > least):  # type: ignore[operator]
+        if not (_is_number(value) and value > least):
             raise _refuse(name, f"a number greater than {least:g}", value)
 
 
