@@ -78,8 +78,9 @@ def cells(text):
 
 
 def drawn(text):
-    """Every line that was ever written, without what only moves the cursor or sets colours."""
-    return [line for line in re.split(r"[\r\n]+", CONTROL.sub("", text)) if line]
+    """Every line that was ever written, without what sets colours; going home begins a line."""
+    parts = (CONTROL.sub("", part) for part in re.split(r"\x1b\[[0-9;]*H", text))
+    return [line for part in parts for line in re.split(r"[\r\n]+", part) if line]
 
 
 def screen(text, columns):
