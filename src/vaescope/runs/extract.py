@@ -72,7 +72,7 @@ def representations(
     noise = probe_noise(len(indices), run.latents, folder.study.probe.seed)
     check = (progress or Progress()).check
     for name, value in network.walk(torch.from_numpy(dataset_of(run).images(indices)), noise, check):
-        yield name, _flat(value)
+        yield name, flat(value)
 
 
 def load(folder: StudyFolder, run: Run, step: int) -> Network:
@@ -108,6 +108,6 @@ def _bytes(logits: Tensor) -> UInt8[np.ndarray, "..."]:
     return (logits.sigmoid() * 255).round().to(torch.uint8).numpy()
 
 
-def _flat(value: Tensor) -> Float[np.ndarray, "n p"]:
-    """Features in the order (h, w, c), the paper's, which is how channels_last keeps them: nothing is copied."""
+def flat(value: Tensor) -> Float[np.ndarray, "n p"]:
+    """(n, p), features in the order (h, w, c), the paper's, which is how channels_last keeps them: nothing is copied."""
     return (value.permute(0, 2, 3, 1) if value.dim() == 4 else value).flatten(1).numpy()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from vaescope.runs.study import Study
 from vaescope.stats.measure import MEASURES
-from vaescope.views import figures, method, summary, tables
+from vaescope.views import charts, method, summary, tables
 from vaescope.views.matrix import Packed
 
 MOST_ROWS = 400
@@ -54,19 +54,19 @@ def specs(frames: Frames, measure: str, scored: bool, highest: float = 1.0) -> d
     if scored:
         cells = pd.DataFrame({"layer_a": [], "step_a": [], "layer_b": [], "step_b": [], "score": []})
         title = "similarity" if highest == 1 else "score"
-        chart = figures.heatmap(cells, order, order, title, highest)
-        made["heatmap"] = figures.page_spec(chart, container=False)
+        chart = charts.heatmap(cells, order, order, title, highest)
+        made["heatmap"] = charts.page_spec(chart, container=False)
     if len(frames.curves):
         parts = {p: _layers_of(frames, p) for p in tables.PARTS}
         ticks = tables.step_ticks(list(frames.curves["step"]))
         none = frames.curves.iloc[:0]
         blank = tables.curves_table(none, measure, "", "encoder")
         shown = [layer for part in tables.PARTS for layer in parts[part]]
-        made["settling"] = figures.page_spec(
-            figures.settling(tables.settling_table(frames.settling[:0], "", {}), shown, ticks)
+        made["settling"] = charts.page_spec(
+            charts.settling(tables.settling_table(frames.settling[:0], "", {}), shown, ticks)
         )
         made["curves"] = {
-            part: figures.page_spec(figures.curves(blank, part, layers, ticks, "similarity to the end"))
+            part: charts.page_spec(charts.curves(blank, part, layers, ticks, "similarity to the end"))
             for part, layers in parts.items()
         }
     losses = _losses(frames)
@@ -75,13 +75,13 @@ def specs(frames: Frames, measure: str, scored: bool, highest: float = 1.0) -> d
         whole = losses.assign(chosen=False, label="")
         named = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
         made["losses"] = {
-            c: figures.page_spec(figures.losses(whole, c, f"{t} (nats)", ticks)) for c, t in named.items()
+            c: charts.page_spec(charts.losses(whole, c, f"{t} (nats)", ticks)) for c, t in named.items()
         }
     latents = tables.latents_table(frames.latents)
     if len(latents):
         names = sorted(latents["latent"].unique(), key=lambda text: (len(text), text))
         ticks = tables.step_ticks(list(latents["step"]))
-        made["latents"] = figures.page_spec(figures.latents(latents.iloc[:0], names, ticks, float(latents["kl"].max())))
+        made["latents"] = charts.page_spec(charts.latents(latents.iloc[:0], names, ticks, float(latents["kl"].max())))
     return made
 
 

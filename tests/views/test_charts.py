@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from tests.views.fake_results import DISTINCT, FakeResults
 
-from vaescope.views import figures, tables
+from vaescope.views import charts, tables
 
 ORDER = [name for name, _ in DISTINCT]
 TICKS = [0, 1, 10, 100, 700]
@@ -18,13 +18,13 @@ def charts() -> dict[str, alt.Chart | alt.LayerChart]:
     latents = tables.latents_table(results.latents)
     decoder = [name for name, part in DISTINCT if part == "decoder"]
     return {
-        "heatmap": figures.heatmap(cells, ORDER, ORDER, "CKA"),
-        "curves": figures.curves(
+        "heatmap": charts.heatmap(cells, ORDER, ORDER, "CKA"),
+        "curves": charts.curves(
             tables.curves_table(results.curves, "cka", run, "decoder"), "decoder", decoder, TICKS, "CKA"
         ),
-        "settling": figures.settling(tables.settling_table(results.settling, "cka", {}), ORDER, TICKS),
-        "losses": figures.losses(losses, "loss", "loss (nats)", TICKS),
-        "latents": figures.latents(latents, [str(i) for i in range(10)], TICKS, 3.2),
+        "settling": charts.settling(tables.settling_table(results.settling, "cka", {}), ORDER, TICKS),
+        "losses": charts.losses(losses, "loss", "loss (nats)", TICKS),
+        "latents": charts.latents(latents, [str(i) for i in range(10)], TICKS, 3.2),
     }
 
 
@@ -59,13 +59,13 @@ def test_layers_keep_network_order_on_both_axes(drawn):
 
 
 def test_parts_differ_in_colour_and_in_dash():
-    assert len({tuple(dash) for dash in figures.PART_DASHES.values()}) == 3
-    assert len({colour for palette in figures.PALETTES.values() for colour in palette}) == sum(
-        len(palette) for palette in figures.PALETTES.values()
+    assert len({tuple(dash) for dash in charts.PART_DASHES.values()}) == 3
+    assert len({colour for palette in charts.PALETTES.values() for colour in palette}) == sum(
+        len(palette) for palette in charts.PALETTES.values()
     )
 
 
-@pytest.mark.parametrize("colour", [c for palette in figures.PALETTES.values() for c in palette])
+@pytest.mark.parametrize("colour", [c for palette in charts.PALETTES.values() for c in palette])
 def test_every_line_has_contrast_of_3_on_the_light_page_and_on_the_dark_one(colour):
     def luminance(text: str) -> float:
         parts = [int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)]
@@ -79,7 +79,7 @@ def test_every_line_has_contrast_of_3_on_the_light_page_and_on_the_dark_one(colo
 
 def test_a_page_spec_carries_no_rows_of_its_own(drawn):
     for name, chart in drawn.items():
-        spec = figures.page_spec(chart)
+        spec = charts.page_spec(chart)
         names = [part["data"] for part in [spec, *spec.get("layer", [])] if "name" in part.get("data", {})]
         assert names, name
         assert all("values" not in data for data in names)
@@ -88,6 +88,6 @@ def test_a_page_spec_carries_no_rows_of_its_own(drawn):
 def test_more_rows_than_altairs_limit_are_drawn_without_touching_its_settings():
     losses = pd.DataFrame({"run": "a", "step": range(6_000), "loss": 1.0, "chosen": True, "label": "a"})
     before = alt.data_transformers.active
-    spec = figures.losses(losses, "loss", "loss", [0, 1, 6_000]).to_dict()
+    spec = charts.losses(losses, "loss", "loss", [0, 1, 6_000]).to_dict()
     assert len(spec["data"]["values"]) == 6_000
     assert alt.data_transformers.active == before

@@ -1,0 +1,1 @@
+"""The disentanglement scores: one file each; being here is being found."""

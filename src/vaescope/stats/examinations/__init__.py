@@ -1,0 +1,1 @@
+"""The examinations of a run: one file each; being here is being found."""

@@ -1,0 +1,1 @@
+"""The figures for a paper: one file each; being here is being found."""
