@@ -19,7 +19,7 @@ from vaescope.registry import Registry
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "vaescope"
 FILES = sorted(SOURCE.rglob("*.py"))
-SHELL = {"cli.py", "cli_data.py", "console.py", "statuses.py", "__main__.py"}
+SHELL = {"cli.py", "cli_data.py", "cli_findings.py", "console.py", "statuses.py", "__main__.py"}
 VERBS = set(
     re.findall(
         r"`((?:(?:data|models|runs|stats|views|testing)/)?(?:readers/)?[a-z0-9_]+\.py)`",

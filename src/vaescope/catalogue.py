@@ -11,7 +11,10 @@ from vaescope.models.objective import OBJECTIVES
 from vaescope.models.reconstruction import RECONSTRUCTIONS
 from vaescope.runs.read import built_in_studies
 from vaescope.runs.study import Study
+from vaescope.stats.claim import CLAIMS
+from vaescope.stats.examination import EXAMINATIONS
 from vaescope.stats.measure import MEASURES
+from vaescope.views.figure import FIGURES
 
 PAPER = "Bonheme & Grzes (2022), How do Variational Autoencoders Learn? https://arxiv.org/abs/2205.08399"
 
@@ -36,6 +39,9 @@ def catalogue() -> dict[str, list[Member]]:
         "objectives": _members(OBJECTIVES),
         "reconstructions": _members(RECONSTRUCTIONS),
         "measures": _members(MEASURES),
+        "examinations": _members(EXAMINATIONS),
+        "claims": [Member(name, claim.statement) for name, claim in CLAIMS.items()],
+        "figures": [Member(name, figure.title) for name, figure in FIGURES.items()],
         "studies": [Member(*item) for item in built_in_studies().items()],
     }
 
@@ -64,8 +70,13 @@ def references(study: Study) -> dict[str, list[str]]:
         *((f"objective {name}", OBJECTIVES[name]) for name in study.objectives),
         (f"reconstruction {study.reconstruction.name}", RECONSTRUCTIONS[study.reconstruction.name]),
         *((f"measure {name}", MEASURES[name]) for name in study.measures),
+        *((f"examination {name}", EXAMINATIONS[name]) for name in _examined(study)),
     ]
     return {"the study's design": [PAPER]} | {name: cited(member) for name, member in used}
+
+
+def _examined(study: Study) -> list[str]:
+    return [*EXAMINATIONS] if study.examinations == "all" else [*study.examinations]
 
 
 def cited(member: type) -> list[str]:

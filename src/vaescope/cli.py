@@ -17,6 +17,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from vaescope.cli_data import data_app
+from vaescope.cli_findings import add_findings
 from vaescope.console import clean, say, show_progress, table
 from vaescope.errors import Interrupted, UsageError, VaescopeError
 
@@ -130,7 +131,7 @@ def run(
     device: DeviceOption = "cpu",
     ensemble: EnsembleOption = 1,
 ) -> None:
-    """Train, compare and report, continuing whatever is already there."""
+    """Train, compare, examine and report, continuing whatever is already there."""
     from vaescope.pipeline import default_out, failed, in_words, load_study
     from vaescope.pipeline import run as run_study
     from vaescope.runs.machine import keep_freed_memory
@@ -224,6 +225,9 @@ def compare(
     say(f"Compared: {folder / 'similarity.zarr'}, {folder / 'similarity.parquet'}")
 
 
+add_findings(app, guarded)
+
+
 @app.command()
 @guarded
 def report(
@@ -261,7 +265,7 @@ def status(
 def list_members(
     kind: Annotated[
         str | None,
-        typer.Argument(help="datasets, networks, objectives, reconstructions, measures or studies; all if not given."),
+        typer.Argument(help="datasets, networks, objectives, measures, claims, figures, studies, ...; all if not given."),
     ] = None,
 ) -> None:
     """List what there is to choose from."""

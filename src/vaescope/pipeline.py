@@ -19,6 +19,8 @@ from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
 from vaescope.runs.train import train
 from vaescope.stats.compare import compare, grid_of, measures_of
+from vaescope.stats.examination import EXAMINATIONS
+from vaescope.stats.examine import examine
 from vaescope.stats.measure import MEASURES
 from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
@@ -51,6 +53,11 @@ def load_study(source: str | Path | Study, overrides: Sequence[str] = ()) -> Stu
             raise UsageError(f"{study.name}: measures.{name}: {error}") from None
         if (n := choice.n or study.probe.n) < least:
             raise UsageError(f"measures.{name}.n: {name} needs at least {least} examples, got {n}.")
+    for name in () if study.examinations == "all" else study.examinations:
+        try:
+            EXAMINATIONS[name]
+        except UsageError as error:
+            raise UsageError(f"{study.name}: examinations: {error}") from None
     return study
 
 
@@ -73,7 +80,7 @@ def run(
     datasets: Mapping[str, object] | None = None,
     networks: Mapping[str, Callable[..., object]] | None = None,
 ) -> Results:
-    """Train every run, compare every layer of every snapshot, write the report; continue if some of it is there.
+    """Train every run, compare and examine every snapshot, write the report; continue if some of it is there.
 
     Args:
         study: a path, the name of a built-in study, or a `Study`.
@@ -102,6 +109,7 @@ def run(
         folder = StudyFolder.create(out or default_out(study), study)
         train(folder, progress, executor, device, ensemble)
         compare(folder, progress, memory_budget, executor)
+        examine(folder, progress, executor)
         results = Results(folder.path)
         report(results, folder.path / "report.html", progress)
     return results

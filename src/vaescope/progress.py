@@ -85,3 +85,17 @@ class Progress:
 
     def check(self) -> None:
         """Raise `Interrupted` if a stop was asked for. Called wherever stopping loses nothing."""
+
+
+class Quiet(Progress):
+    """Progress of a part of some work: asked whether to stop, told nothing, since the whole counts its parts.
+
+    Args:
+        progress: of the whole.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def check(self) -> None:
+        self._progress.check()

@@ -12,6 +12,7 @@ from vaescope.runs.board import duration, in_words, speed
 from vaescope.runs.live import Watch
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Run
+from vaescope.stats.examined import FOLDER, wanted
 
 LISTED_RUNS = 30
 LISTED_REASONS = 3
@@ -72,9 +73,12 @@ class Status:
         return list(board.failures)
 
     def below(self) -> list[str]:
-        """What there is besides the runs: blocks compared, the report."""
+        """What there is besides the runs: blocks compared, tables of examinations, the report."""
         made = self._folder.path / "report.html"
         blocks = [f"{name}: {done:,} of {total:,} blocks compared" for name, (done, total) in self.compared().items()]
+        if tables := len(self._watch.runs) * len(wanted(self._folder)):
+            made_tables = len(list(self._folder.path.glob(f"{FOLDER}/*/*.parquet")))
+            blocks.append(f"examined: {made_tables:,} of {tables:,} tables")
         return [*blocks, f"report: {made if made.exists() else 'not yet written'}"]
 
     def compared(self) -> Mapping[str, tuple[int, int]]:

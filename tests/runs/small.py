@@ -17,6 +17,7 @@ SMALL = [
     "log_every=3",
     "probe.n=20",
     "measures={cka: {}, procrustes: {pairs: needed, n: 12}}",
+    "examinations=[]",
 ]
 
 

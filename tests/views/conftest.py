@@ -64,7 +64,7 @@ def opened(chromium: Browser) -> Iterator[Callable[..., Opened]]:
     contexts: list[BrowserContext] = []
     seen: list[Opened] = []
 
-    def open_(path: Path, width: int = 1280, ready: bool = True, **options: object) -> Opened:
+    def open_(path: Path, width: int = 1280, ready: bool = True, fragment: str = "", **options: object) -> Opened:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         it = Opened(context.new_page())
@@ -76,7 +76,7 @@ def opened(chromium: Browser) -> Iterator[Callable[..., Opened]]:
             "window.violations = [];"
             "document.addEventListener('securitypolicyviolation', (e) => window.violations.push(e.violatedDirective))"
         )
-        it.page.goto(path.as_uri())
+        it.page.goto(path.as_uri() + fragment)
         if ready:
             it.page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
         seen.append(it)

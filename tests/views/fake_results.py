@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tests.views.fake_examined import COLUMNS, evidence_of, table_of
 
 from vaescope.runs.study import Run, Study
 from vaescope.stats import convergence, matched
+from vaescope.stats.evidence import Evidence
 
 LAYERS = [
     ("input", "input", 4096, ""),
@@ -77,6 +79,11 @@ def fake_pictures(folder: object, run: Run, step: int) -> FakePictures:
 
 
 @dataclass
+class FakeBlock:
+    score: np.ndarray
+
+
+@dataclass
 class FakeFolder:
     runs: tuple[Run, ...]
     path: Path = Path("fake")
@@ -91,6 +98,7 @@ class FakeResults:
         without: measures of the study that were not computed at all.
         snapshots: how many snapshots each run has so far (None: all planned).
         first: no snapshot is kept before this step.
+        are_examined: whether `vaescope examine` has been there.
     """
 
     study: Study = field(default_factory=study)
@@ -98,10 +106,12 @@ class FakeResults:
     without: tuple[str, ...] = ()
     snapshots: int | None = None
     first: int = 0
+    are_examined: bool = True
 
     def __post_init__(self) -> None:
         self.path = Path("fake")
         self.folder = FakeFolder(self.study.runs())
+        self.ids = [run.id for run in self.folder.runs]
         self.made = {
             run.id: tuple(s for s in run.snapshots if s >= self.first)[: 4 if i == self.diverged else self.snapshots]
             for i, run in enumerate(self.folder.runs)
@@ -133,39 +143,38 @@ class FakeResults:
         rows = []
         for run in self.folder.runs:
             last = max(self.made[run.id], default=-1)
-            for step in sorted({*range(0, last + 1, 50), *self.made[run.id]}):
-                reconstruction = 60 + 2780 * math.exp(-step / 90) + 2 * math.sin(step + run.seed)
-                kl = (18 - float(run.options.get("beta", 1))) * (1 - math.exp(-step / 150))
-                beta = float(run.options.get("beta", 1))
-                rows.append((run.id, step, reconstruction + beta * kl, reconstruction, kl, beta * kl))
-        return pd.DataFrame(rows, columns=["run", "step", "loss", "reconstruction", "kl", "regularisation"])
+            step = np.array(sorted({*range(0, last + 1, 50), *self.made[run.id]}), int)
+            beta = float(run.options.get("beta", 1))
+            reconstruction = 60 + 2780 * np.exp(-step / 90) + 2 * np.sin(step + run.seed)
+            kl = (18 - beta / 4) * (1 - np.exp(-step / 150))
+            terms = {"reconstruction": reconstruction, "kl": kl, "regularisation": beta * kl}
+            rows.append(pd.DataFrame({"run": run.id, "step": step, "loss": reconstruction + beta * kl} | terms))
+        return pd.concat(rows, ignore_index=True)
 
     @property
     def latents(self) -> pd.DataFrame:
-        rows = [
-            (run.id, step, latent, max(0.0, 3.2 - 0.5 * latent) * (1 - math.exp(-step / 150)))
-            for run in self.folder.runs
-            for step in self.made[run.id]
-            for latent in range(run.latents)
-        ]
-        return pd.DataFrame(rows, columns=["run", "step", "latent", "kl"])
+        rows = []
+        for run in self.folder.runs:
+            step, latent = (axis.ravel() for axis in np.meshgrid(self.made[run.id], range(run.latents), indexing="ij"))
+            kl = np.maximum(0.0, 3.2 - 0.5 * latent) * (1 - np.exp(-step / 150))
+            rows.append(pd.DataFrame({"run": run.id, "step": step.astype(int), "latent": latent.astype(int), "kl": kl}))
+        return pd.concat(rows, ignore_index=True)
 
     @property
     def snapshot_steps(self) -> dict[str, tuple[int, ...]]:
         return self.made
 
     def differing(self, what: matched.What, measure: str | None = None) -> pd.DataFrame:
-        index, matrix = self.scores(measure or next(iter(self.study.measures)))
-        at = {key: i for i, key in enumerate(index.itertuples(index=False, name=None))}
+        measure = measure or next(iter(self.study.measures))
         rows = []
         for i, j in matched.matched(self.folder.runs, what):
             a, b = self.folder.runs[i], self.folder.runs[j]
-            shared = matched.shared_setting(a, what)
-            for layer, part in DISTINCT:
-                ends = [at.get((run.id, run.steps, layer)) for run in (a, b)]
-                score = math.nan if None in ends else float(matrix[ends[0], ends[1]])
-                head = (measure, what, a.dataset, a.network, a.id, b.id, matched.value(a, what), matched.value(b, what))
-                rows.append((*head, shared, layer, part, a.steps, score, ""))
+            ends = np.diagonal(self.between(measure, i, j)[-len(DISTINCT) :, -len(DISTINCT) :])
+            there = a.snapshots[-1] in self.made[self.ids[i]] and b.snapshots[-1] in self.made[self.ids[j]]
+            head = (measure, what, a.dataset, a.network, self.ids[i], self.ids[j])
+            head += (matched.value(a, what), matched.value(b, what), matched.shared_setting(a, what))
+            for (layer, part), score in zip(DISTINCT, ends, strict=True):
+                rows.append((*head, layer, part, a.steps, float(score) if there else math.nan, ""))
         return matched.frame(rows)
 
     def scores(self, measure: str, only=None) -> tuple[pd.DataFrame, np.ndarray]:
@@ -176,54 +185,100 @@ class FakeResults:
         return index[kept].reset_index(drop=True), matrix[np.ix_(kept, kept)]
 
     def everything(self, measure: str) -> tuple[pd.DataFrame, np.ndarray]:
-        rows = [
-            (run.id, step, layer) for run in self.folder.runs for step in self.made[run.id] for layer, _ in DISTINCT
-        ]
-        index = pd.DataFrame(rows, columns=["run", "step", "layer"])
+        """All representations that are there, and the scores of each with each."""
+        runs = range(len(self.folder.runs))
+        there = [[k for k, (step, _) in enumerate(self.slots_of(i)) if step in self.made[self.ids[i]]] for i in runs]
+        index = [(self.ids[i], *self.slots_of(i)[k]) for i in runs for k in there[i]]
+        rows = [np.hstack([self.between(measure, i, j)[there[i]][:, there[j]] for j in runs]) for i in runs]
+        return pd.DataFrame(index, columns=["run", "step", "layer"]), np.vstack(rows)
+
+    def slots_of(self, i: int) -> tuple[tuple[int, str], ...]:
+        return tuple((step, layer) for step in self.folder.runs[i].snapshots for layer, _ in DISTINCT)
+
+    def blocks(self, measure: str):
+        """The upper triangle of a run with itself, as the store has it; NaN where there is no snapshot."""
+
+        def read(i: int, j: int) -> FakeBlock:
+            score = self.between(measure, i, j)
+            for place, run in ((np.s_[:, None], i), (np.s_[None], j)):
+                score = np.where(self._there(run)[place], score, np.nan)
+            return FakeBlock(np.where(np.tri(len(score), k=-1) > 0, np.nan, score) if i == j else score)
+
+        return read
+
+    def between(self, measure: str, i: int, j: int) -> np.ndarray:
+        """The scores of all planned representations of run i with those of run j."""
+        (depth, floor, learned, step), (depth_b, floor_b, learned_b, step_b) = self._grown(i), self._grown(j)
         if measure in self.without:
-            return index, np.full((len(rows), len(rows)), np.nan, np.float32)
-        where = {layer: i for i, (layer, _) in enumerate(DISTINCT)}
-        part = index.layer.map(dict(DISTINCT))
-        last = {run.id: run.steps for run in self.folder.runs}
-        depth = index.layer.map(where).to_numpy(float)
-        seeds = {run.id: run.seed + 0.6 * i for i, run in enumerate(self.folder.runs)}
-        pace = part.map(PACE).to_numpy(float) * (1 + 0.02 * depth + 0.05 * index.run.map(seeds).to_numpy(float))
-        time = np.log1p(index.step.to_numpy(float)) / np.log1p(index.run.map(last).to_numpy(float))
-        learned = np.where(pace == 0, 1, np.clip(time / np.maximum(pace, 1e-9), 0, 1) ** 2)
-        floor = part.map(FLOOR).to_numpy(float) - 0.012 * depth * (part != "input").to_numpy()
-        near = np.exp(-np.abs(depth[:, None] - depth) * 0.22)
-        both = np.sqrt(floor[:, None] * floor)
-        grown = both + (1 - both) * (1 - np.abs(learned[:, None] - learned))
-        run = index.run.to_numpy()
-        other = np.where(run[:, None] == run, 1.0, 0.93) - 0.02 * (near < 0.1)
+            return np.full((len(depth), len(depth_b)), np.nan, np.float32)
+        near = np.exp(-np.abs(depth[:, None] - depth_b) * 0.22)
+        both = np.sqrt(floor[:, None] * floor_b)
+        grown = both + (1 - both) * (1 - np.abs(learned[:, None] - learned_b))
+        other = (1.0 if i == j else 0.93) - 0.02 * (near < 0.1)
         score = near * grown * other - 0.03 * (near < 0.08)
-        np.fill_diagonal(score, 1)
+        if i == j:
+            np.fill_diagonal(score, 1)
         if self.study.measures[measure].pairs == "needed":
-            step, layer = index.step.to_numpy(), index.layer.to_numpy()
-            same = (run[:, None] == run) & (step[:, None] == step)
-            score[~(same | (layer[:, None] == layer))] = np.nan
-        return index, score.astype(np.float32)
+            same = (step[:, None] == step_b) & (i == j)
+            score[~(same | (depth[:, None] == depth_b))] = np.nan
+        return score.astype(np.float32)
+
+    def _there(self, i: int) -> np.ndarray:
+        return np.repeat(np.isin(self.folder.runs[i].snapshots, self.made[self.ids[i]]), len(DISTINCT))
+
+    def _grown(self, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Depth, floor, what is learned, and step of each planned representation of a run."""
+        run = self.folder.runs[i]
+        step = np.repeat(np.array(run.snapshots, float), len(DISTINCT))
+        depth = np.tile(np.arange(len(DISTINCT), dtype=float), len(run.snapshots))
+        parts = [part for _, part in DISTINCT]
+        pace, floor = (np.tile([table[part] for part in parts], len(run.snapshots)) for table in (PACE, FLOOR))
+        pace = pace * (1 + 0.02 * depth + 0.05 * (run.seed + 0.6 * (i % 4)))
+        time = np.log1p(step) / np.log1p(run.steps)
+        learned = np.where(pace == 0, 1, np.clip(time / np.maximum(pace, 1e-9), 0, 1) ** 2)
+        floor = np.where(np.tile(np.array(parts) == "input", len(run.snapshots)), floor, floor - 0.012 * depth)
+        return depth, floor, learned, step
+
+    def examined(self, name: str) -> pd.DataFrame:
+        return table_of(self, name) if self.are_examined else pd.DataFrame(columns=COLUMNS[name])
+
+    def evidence(self) -> Evidence:
+        return evidence_of(self)
+
+    def parts_of(self, run: str) -> dict[str, str]:
+        return dict(DISTINCT)
 
     @property
     def curves(self) -> pd.DataFrame:
-        rows = []
+        tables = []
+        layers, parts = zip(*DISTINCT, strict=True)
         for measure in self.study.measures:
-            if measure in self.without:
-                continue
-            index, matrix = self.scores(measure)
-            at = {key: i for i, key in enumerate(index.itertuples(index=False, name=None))}
-            for run in self.folder.runs:
-                if self.made[run.id][-1:] != run.snapshots[-1:]:
+            for i, run in enumerate(self.folder.runs):
+                if measure in self.without or self.made[run.id][-1:] != run.snapshots[-1:]:
                     continue
-                for layer, part in DISTINCT:
-                    end = at[run.id, run.steps, layer]
-                    floor = float(matrix[at[run.id, 0, layer], end]) if not self.first else math.nan
-                    for step in self.made[run.id]:
-                        score = float(matrix[at[run.id, step, layer], end])
-                        corrected = (score - floor) / (1 - floor) if floor < 1 else math.nan  # also without a floor
-                        rows.append((measure, run.id, layer, part, step, score, floor, corrected))
-        names = ["measure", "run", "layer", "part", "step", "score", "floor", "corrected"]
-        return pd.DataFrame(rows, columns=names)
+                made = np.isin(run.snapshots, self.made[run.id])
+                score = self.to_end(measure, i)
+                step = np.broadcast_to(np.array(run.snapshots)[made], (len(DISTINCT), made.sum()))
+                tables.append((measure, run.id, step, score[made].T))
+        count = [step.shape[1] for _, _, step, _ in tables]
+        return convergence.curves(
+            pd.DataFrame(
+                {
+                    "measure": np.repeat([t[0] for t in tables], np.multiply(count, len(DISTINCT)).astype(int)),
+                    "run": np.repeat([t[1] for t in tables], np.multiply(count, len(DISTINCT)).astype(int)),
+                    "layer": [layer for c in count for layer in layers for _ in range(c)],
+                    "part": [part for c in count for part in parts for _ in range(c)],
+                    "step": np.concatenate([np.zeros(0, int), *(t[2].ravel() for t in tables)]),
+                    "score": np.concatenate([np.zeros(0), *(t[3].ravel() for t in tables)]),
+                }
+            )
+        )
+
+    def to_end(self, measure: str, i: int) -> np.ndarray:
+        """Similarity of each layer at each planned snapshot to itself at the end, (step, layer)."""
+        run, count = self.folder.runs[i], len(DISTINCT)
+        score = self.between(measure, i, i)[:, -count:].reshape(len(run.snapshots), count, count)
+        return score[:, np.arange(count), np.arange(count)].astype(float)
 
     @property
     def settling(self) -> pd.DataFrame:

@@ -1,244 +1,300 @@
 """The report in a real Chromium. The fixture `opened` also fails a test for any console line or network request."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from tests.views.driving import choose, numbers
+from playwright.sync_api import Page
+from tests.views.driving import choose, look, numbers, tip
 from tests.views.fake_results import DISTINCT, FakeResults, study
 
 pytestmark = pytest.mark.browser
 
 ORDER = [name for name, _ in DISTINCT]
+VIEWS = ("view-heat", "view-cell", "view-curves", "view-latents")
 
 
-def expected(results: FakeResults, measure: str, a: tuple[int, int], b: tuple[int, int]) -> list[list[str]]:
-    """The matrix at two snapshots, given as (position of the run, step), as the table writes it."""
+def values(rows: list[list[str]]) -> np.ndarray:
+    """The numbers of a table as it shows them; NaN where there is none."""
+    return np.array([[float("nan") if t == "·" else float(t.replace("−", "-")) for t in row[1:]] for row in rows])
+
+
+def scores(results: FakeResults, measure: str, a: tuple[int, int], b: tuple[int, int]) -> np.ndarray:
+    """Every layer of one snapshot with every layer of another, given as (position of the run, step)."""
     index, matrix = results.scores(measure)
     where = {key: i for i, key in enumerate(index.itertuples(index=False, name=None))}
     runs = [run.id for run in results.folder.runs]
-    rows = []
-    for name in ORDER:
-        scores = [matrix[where[runs[a[0]], a[1], name], where[runs[b[0]], b[1], other]] for other in ORDER]
-        rows.append([name, *("·" if np.isnan(s) else f"{s:.2f}".replace("-", "−") for s in scores)])
-    return rows
+    rows, columns = ([where[runs[run], step, name] for name in ORDER] for run, step in (a, b))
+    return matrix[np.ix_(rows, columns)]
 
 
-def close(got: list[list[str]], want: list[list[str]]) -> bool:
-    """Equal, but for the last of two digits where 16 bits a score round the other way."""
+def serious(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds serious or worse."""
+    found = Axe().run(page).response["violations"]
+    return [(v["id"], v["impact"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
 
-    def value(text: str) -> float:
-        return float("nan") if text == "·" else float(text.replace("−", "-"))
 
-    names = [row[0] for row in got] == [row[0] for row in want]
-    numbers_ = [np.array([[value(t) for t in row[1:]] for row in rows]) for rows in (got, want)]
-    return names and bool(np.allclose(*numbers_, atol=0.0101, equal_nan=True))
+def test_it_opens_with_the_verdicts_and_why(opened, written):
+    page = opened(written()).page
+    first = page.locator("main > section").first
+    assert first.get_attribute("id") == "verdicts"
+    rulings = page.locator("#verdicts .verdict")
+    assert rulings.count() >= 5
+    words = {"yes": "supported", "no": "not supported", "open": "undecided"}
+    for ruling in rulings.all():
+        tone = ruling.get_attribute("class").split()[-1]
+        assert ruling.locator(".ruling b").text_content() == words[tone]
+        assert ruling.locator(".ruling use").get_attribute("href") == f"#mark-{tone}"
+        assert ruling.locator(".without b").text_content() in words.values()
+        assert len(ruling.locator(".why").text_content()) > 10
+        href = ruling.locator(".foot a").first.get_attribute("href")
+        assert href.startswith("#")
+        assert page.locator(href).count() == 1
+    drawn = page.locator("#verdicts .against:has(circle)")
+    assert drawn.count() >= 1
+    assert drawn.first.locator(".threshold").count() >= 1
+
+
+def test_the_three_figures_are_drawn_and_their_points_are_told(opened, written):
+    page = opened(written()).page
+    for name in ("figure-curves", "figure-leads", "figure-across"):
+        look(page, name)
+        stage = page.locator(f"#{name} .stage").first
+        stage.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#tip").is_visible()
+        assert any(re.search(r"\d", text) for text in tip(page).values())
+    page.keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
 
 
 def test_the_heatmap_shows_what_the_pickers_say(opened, written):
     results = FakeResults()
     page = opened(written()).page
-    first = numbers(page, "heat-table")
-    assert close(first, expected(results, "cka", (0, 0), (0, 700)))
-    choose(page, heat_step_a=4)
-    assert page.locator("#heat-step-a-out").text_content() == "step 11"
-    assert close(numbers(page, "heat-table"), expected(results, "cka", (0, 11), (0, 700)))
-    choose(page, heat_run_a=3, heat_step_a=2)
-    assert close(numbers(page, "heat-table"), expected(results, "cka", (3, 2), (0, 700)))
-    choose(page, heat_run_b=1, heat_step_b=8)
-    assert close(numbers(page, "heat-table"), expected(results, "cka", (3, 2), (1, 305)))
-    assert "225 of 225 pairs computed" in page.locator("#heat-status").text_content()
-    choose(page, heat_measure=1)
-    assert close(numbers(page, "heat-table"), expected(results, "procrustes", (3, 2), (1, 305)))
-    assert "15 of 225 pairs computed" in page.locator("#heat-status").text_content()
-    assert page.locator("#heat-missing").is_visible()
-    assert not close(numbers(page, "heat-table"), first)
+    look(page, "view-heat")
+    for seed, run in [("0", 0), ("1", 1)]:
+        choose(page, pick_seed=seed, pick_step=4)
+        assert page.locator("#pick-step-out").text_content() == "step 11"
+        np.testing.assert_allclose(
+            values(numbers(page, "heat-table")), scores(results, "cka", (run, 11), (run, 700)), atol=0.0101
+        )
+    choose(page, pick_strength=1, pick_seed="0", pick_against="same")
+    same = scores(results, "cka", (2, 11), (2, 11))
+    np.testing.assert_allclose(values(numbers(page, "heat-table")), same, atol=0.0101)
+    choose(page, pick_seed="all", pick_against="end")
+    mean = np.mean([scores(results, "cka", (run, 11), (run, 700)) for run in (2, 3)], 0)
+    np.testing.assert_allclose(values(numbers(page, "heat-table")), mean, atol=0.0101)
+    choose(page, pick_measure="procrustes")
+    assert "cells not computed" in page.locator("#heat-status").text_content()
+    choose(page, pick_measure="cka", pick_seed="0", pick_reading="corrected")
+    score, floor = (scores(results, "cka", (2, step), (2, 700)) for step in (11, 0))
+    got = values(numbers(page, "heat-table"))
+    known = np.isfinite(got) & (floor < 0.9)
+    np.testing.assert_allclose(got[known], (score[known] - floor[known]) / (1 - floor[known]), atol=0.03)
 
 
-def test_the_drawn_cells_carry_the_same_numbers(opened, written):
-    results = FakeResults()
+def test_one_picker_acts_on_all_views(opened, written):
     page = opened(written()).page
-    choose(page, heat_run_a=2, heat_step_a=3)
-    box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
-    side = box["width"] / len(ORDER)
-    assert abs(box["width"] - box["height"]) < 1
-    want = expected(results, "cka", (2, 5), (0, 700))
-    for i, j in [(0, 0), (3, 7), (14, 14), (12, 1)]:
-        page.locator("#heat").scroll_into_view_if_needed()
-        box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
-        page.mouse.move(box["x"] + (j + 0.5) * side, box["y"] + (i + 0.5) * side)
-        tip = page.locator("#tip dd").all_text_contents()
-        assert tip[:4] == [ORDER[i], "5", ORDER[j], "700"]
-        assert float(tip[4].replace("−", "-")) == pytest.approx(float(want[i][j + 1].replace("−", "-")), abs=0.006)
+    look(page, *VIEWS)
 
-
-def test_cells_that_were_not_computed_are_drawn_as_such(opened, written):
-    page = opened(written()).page
-    choose(page, heat_measure=1)
-    assert page.locator("#heat .mark-rect.layer_0_marks path").count() == 225 - 15
-    assert page.locator("#heat .mark-symbol.layer_1_marks path").count() == 225 - 15
-    assert page.locator("#heat .mark-rect.layer_2_marks path").count() == 15
-
-
-def test_curves_follow_run_measure_and_reading(opened, written):
-    results = FakeResults()
-    page = opened(written()).page
-    for measure, run, reading in [(0, 0, "raw"), (0, 2, "raw"), (0, 2, "corrected"), (1, 3, "corrected")]:
-        choose(page, curve_measure=measure, curve_run=run)
-        page.locator(f"#curve-{reading}").check()
+    def shown() -> list[str]:
         page.wait_for_selector("html[data-ready=yes]")
-        curves = results.curves
-        at = (curves.measure == ["cka", "procrustes"][measure]) & (curves.run == results.folder.runs[run].id)
-        column = "score" if reading == "raw" else "corrected"
-        want = curves[at & (curves.layer != "input")].pivot(index="layer", columns="step", values=column)
-        got = numbers(page, "curve-table")
-        assert [row[0] for row in got] == ORDER[1:]
-        shown = np.array([[float(t.replace("−", "-")) for t in row[1:]] for row in got])
-        np.testing.assert_allclose(shown, want.loc[ORDER[1:]].to_numpy(), atol=0.0051)
-    assert page.locator("#curve-rows tr").count() == 14
-    for part, lines in [("encoder", 5), ("latent", 3), ("decoder", 6)]:
-        assert page.locator(f"#curves-{part} .mark-line path").count() == lines
+        look(page, *VIEWS)
+        return [page.locator(f"#{view}").inner_html() for view in VIEWS]
+
+    before = shown()
+    for change in ({"pick_strength": 1}, {"pick_step": 3}, {"pick_seed": "1"}, {"pick_measure": "procrustes"}):
+        choose(page, **change)
+        after = shown()
+        changed = [a != b for a, b in zip(before, after, strict=True)]
+        assert all(changed[: 3 if "pick_measure" in change else 4]), change
+        before = after
+    for change in ({"pick_reference": "start"}, {"pick_reading": "corrected"}):
+        choose(page, pick_measure="cka", **change)
+        after = shown()
+        assert after[2] != before[2], change
+        before = after
 
 
-def test_losses_and_latents_follow_the_run(opened, written):
+def test_a_cell_gives_its_curve_and_its_drill_down_by_mouse_and_by_keyboard(opened, written):
+    page = opened(written()).page
+    look(page, "view-heat", "view-cell")
+    page.locator("#heat-table tbody tr").nth(2).locator("td").nth(3).click()
+    assert page.locator("#cell-title").text_content() == f"{ORDER[2]} with {ORDER[3]}"
+    assert page.locator("#cell svg .line").count() == 1
+    for key in ("Home", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert page.locator("#cell-title").text_content() == ORDER[2]
+    facts = page.locator("#cell-facts").inner_text()
+    for told in ("By chance", "Calibrated", "Participation ratio", "n = "):
+        assert told in facts
+    assert page.locator("#cell svg .line").count() == 2  # the score, and chance
+    assert page.locator("td[aria-selected=true]").count() == 1
+    choose(page, pick_step=0)
+    dead = page.locator("#heat-table tbody tr").nth(12).locator("td").nth(12)
+    dead.click()
+    assert page.locator("#cell-facts .flags li").count() >= 1
+    assert len(page.locator("#cell-facts .flags li").first.text_content()) > 20
+
+
+def test_hovering_shows_values_with_their_intervals(opened, written):
+    page = opened(written()).page
+    look(page, "view-heat")
+    page.locator("#heat-table tbody tr").nth(8).locator("td").nth(8).hover()
+    assert tip(page)["row"] == ORDER[8]
+    assert re.match(r"−?\d\.\d+ to −?\d\.\d+", tip(page)["interval"])
+    look(page, "view-curves")
+    box = page.locator("#curves-decoder svg .mark").nth(3).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert re.match(r"−?\d\.\d+ to −?\d\.\d+", tip(page)["interval"])
+    assert {"step", "value"} <= set(tip(page))
+
+
+def test_everything_is_reached_and_worked_by_keyboard(opened, written):
+    page = opened(written()).page
+    look(page, "view-heat", "view-cell", "view-curves")
+    name = "e => e.id || e.closest('[id]').id + e.textContent.slice(0, 20)"
+    wanted = page.locator("a, select, input, button, summary, .stage, td[tabindex='0'], pre").evaluate_all(
+        f"all => all.filter(e => e.checkVisibility() && !e.disabled).map({name})"
+    )
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' }); document.activeElement.blur()")
+    reached = set()
+    for _ in range(len(wanted) + 40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(f"({name})(document.activeElement)"))
+    assert {w for w in wanted if not w.startswith("method")} - reached == set()
+    page.locator("#pick-step").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#pick-step-out").text_content() == "step 1"
+    page.locator("#curves-decoder .stage").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.getElementById('said').textContent.includes('decoder')")
+
+
+def test_two_runs_stand_side_by_side_and_are_compared(opened, written):
     results = FakeResults()
     page = opened(written()).page
-    last = results.losses.groupby("run", sort=False).last()
-    for i, run in enumerate(results.folder.runs):
-        choose(page, loss_run=i)
-        assert f"loss {last.loss[run.id]:.1f}, reconstruction" in page.locator("#loss-status").text_content()
-    assert [row[0] for row in numbers(page, "loss-table")] == [
-        "loss",
-        "reconstruction",
-        "KL",
-        *(f"latent {i}" for i in range(10)),
-    ]
+    look(page, "view-heat")
+    assert page.locator("#heat-table-b").is_hidden()
+    page.locator("#pick-both").check()
+    choose(page, pick_seed="0", pick_b_strength=1, pick_b_seed="1", pick_step=5)
+    one, other = page.locator("#heat-table").bounding_box(), page.locator("#heat-table-b").bounding_box()
+    assert other["x"] >= one["x"] + one["width"] - 1
+    np.testing.assert_allclose(
+        values(numbers(page, "heat-table-b")), scores(results, "cka", (3, 25), (3, 700)), atol=0.0101
+    )
+    choose(page, pick_against="other")
+    between = scores(results, "cka", (0, 25), (3, 25))
+    np.testing.assert_allclose(values(numbers(page, "heat-table")), between, atol=0.0101)
+    look(page, "view-curves")
+    assert page.locator("#curves-decoder-b svg").is_visible()
+    assert serious(page) == []
+    page.locator("#pick-both").uncheck()
+    assert page.locator("#heat-table-b").is_hidden()
 
 
-def test_pictures_follow_run_and_step(opened, written):
+def test_the_slider_changes_the_pictures(opened, written):
     page = opened(written()).page
     seen = set()
-    for run, position, step in [(0, 9, "700"), (0, 0, "0"), (2, 5, "25")]:
-        choose(page, picture_run=run, picture_step=position)
-        image = page.locator("#picture-pairs")
-        assert image.get_attribute("alt").endswith(f"step {step}")
-        assert image.evaluate("e => e.decode().then(() => e.naturalWidth)") == 8 * 66 - 2
+    page.locator("#view-pictures").scroll_into_view_if_needed()
+    page.wait_for_selector("#picture-pairs[alt*=step]")
+    for position in (0, 9):
+        choose(page, pick_step=position, pick_seed="0")
+        image = page.locator("#picture-walk")
+        assert image.evaluate("e => e.decode().then(() => e.naturalWidth)") > 100
+        step = page.locator("#pick-step-out").text_content()
+        assert image.get_attribute("alt").endswith(step)
         seen.add(image.get_attribute("src"))
-    assert len(seen) == 3
-    assert page.locator("#picture-kl li").count() == 10
+    assert len(seen) == 2
 
 
-def test_every_control_is_reached_and_worked_by_keyboard(opened, written):
+def test_the_address_holds_the_view(opened, written):
     page = opened(written()).page
-    controls = page.locator("select, input, button, summary").evaluate_all(
-        "all => all.filter(e => e.checkVisibility() && !e.disabled && (e.type !== 'radio' || e.checked))"
-        ".map(e => e.id || e.textContent)"
-    )
-    reached = []
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-    assert set(controls) <= set(reached)
-    page.locator("#heat-step-a").focus()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector("html[data-ready=yes]")
-    assert page.locator("#heat-step-a-out").text_content() == "step 1"
+    look(page, "view-heat", "view-cell")
+    choose(page, pick_strength=1, pick_seed="1", pick_step=3, pick_reading="corrected")
+    page.locator("#heat-table tbody tr").nth(11).locator("td").nth(12).click()
+    address = page.evaluate("location.hash")
+    assert "objective=" in address
+    told = page.locator("#cell-facts").text_content()
+    other = opened(written(), fragment=address).page
+    look(other, "view-heat", "view-cell")
+    assert other.locator("#cell-title").text_content() == f"{ORDER[11]} with {ORDER[12]}"
+    assert other.locator("#cell-facts").text_content() == told
+    assert numbers(other, "heat-table") == numbers(page, "heat-table")
+    lost = opened(written(), fragment="#explore&dataset=none&step=3.5&measure=__proto__&row=x&column=y&seed=99").page
+    look(lost, "view-heat")
+    assert lost.locator("#pick-seed").input_value() == "all"
 
 
-@pytest.mark.parametrize("width", [320, 400, 768, 1280, 2560])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (360, "dark")])
+def test_axe_finds_nothing_serious(opened, written, width, scheme):
+    page = opened(written(), width=width, color_scheme=scheme).page
+    look(page, "figure-curves", "figure-leads", "figure-across", *VIEWS)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 800, 1440, 2560])
 def test_the_page_never_scrolls_sideways(opened, written, width):
     page = opened(written(), width=width).page
+    look(page, "figure-curves", "figure-leads", "figure-across", *VIEWS)
+    page.locator("#pick-both").check()
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
-    boxes = page.locator(".chart svg").evaluate_all("all => all.map(e => e.getBoundingClientRect().toJSON())")
+    boxes = page.locator(".stage svg, .heatmap").evaluate_all(
+        "all => all.filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().toJSON())"
+    )
+    assert len(boxes) > 8
     assert [box for box in boxes if box["left"] < 0 or box["right"] > width + 1] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["whole", "diverged"])
-def test_axe_finds_nothing_serious(opened, written, scheme, name):
-    page = opened(written(name, FakeResults(diverged=1) if name == "diverged" else None), color_scheme=scheme).page
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], v["impact"]) for v in found if v["impact"] in ("serious", "critical")] == []
-
-
 def test_without_javascript_the_words_and_tables_remain(opened, written):
-    it = opened(written(), ready=False, java_script_enabled=False)
-    page = it.page
+    page = opened(written(), ready=False, java_script_enabled=False).page
     text = page.locator("body").inner_text()
-    for expected_text in (
-        "JavaScript is off",
-        "decoder layers take",
-        "final loss",
-        "beta 8, seed 1",
-        "How it was computed",
-    ):
-        assert expected_text in text
-    assert page.locator("#finding tbody tr").count() == 2 + 4  # two settings, four runs
-    assert page.locator("#curves details tbody tr").count() == 28
-    assert page.locator("#heat-run-a").is_hidden()
-    assert page.locator("#pictures img:visible").count() == 4
+    for told in ("JavaScript is off", "with controls", "decoder layers take", "final loss", "beta 8, seed 1"):
+        assert told in text
+    assert page.locator("#explore").is_hidden()
+    assert page.locator("noscript img:visible").count() == 4
 
 
-def test_a_diverged_run_is_told_and_its_pickers_still_work(opened, written):
-    page = opened(written("diverged", FakeResults(diverged=1))).page
-    assert "beta 1, seed 1 diverged at step 5 (loss is nan)" in page.locator("header").inner_text()
-    choose(page, heat_run_a=1, curve_run=1, loss_run=1, picture_run=1)
-    assert "it has no final snapshot (diverged)" in page.locator("#curve-status").text_content()
-    assert page.locator("#picture-step-out").text_content() == "step 5"
-    assert page.locator("#heat-step-a-out").text_content() == "step 5"
-
-
-def test_without_a_snapshot_at_step_0_the_page_has_no_corrected_reading_and_says_why(opened, written):
-    results = FakeResults(study(seeds=1, objectives={"vae": {}}, snapshots=[1, 5]), first=1)
-    page = opened(written("no start", results)).page
-    assert "nan" not in page.locator("main").inner_text().lower()
-    assert "There is no snapshot at step 0" in page.locator("#finding").inner_text()
-    assert "never" not in page.locator("#curve-rows").inner_text()
-    page.locator("#curve-corrected").check()
-    page.wait_for_selector("html[data-ready=yes]")
-    assert "There is no snapshot at step 0" in page.locator("#curve-status").inner_text()
-
-
-@pytest.mark.parametrize("stage", ["not started", "one snapshot", "nothing compared"])
-def test_an_unfinished_study_opens_without_a_complaint(opened, written, stage):
-    results = {"not started": FakeResults(snapshots=0), "one snapshot": FakeResults(snapshots=1)}
-    page = opened(written(stage, results.get(stage, FakeResults(without=("cka", "procrustes"))))).page
-    assert page.locator("html").get_attribute("data-ready") == "yes"
-
-
-def test_a_figure_is_saved_as_svg(opened, written):
-    page = opened(written()).page
-    with page.expect_download() as download:
-        page.locator("button[data-save=heat]").click()
-    text = download.value.path().read_text(encoding="utf-8")
-    assert text.startswith("<svg")
-    assert "encoder.1" in text
-
-
-def test_it_prints(opened, written):
+def test_it_prints_verdicts_figures_and_tables_without_pickers(opened, written):
     page = opened(written()).page
     page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("nav").is_hidden()
+    assert page.locator("#explore").is_hidden()
+    assert page.locator("#figures svg:visible").count() >= 3
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) >= 2
 
 
-def test_the_page_knows_its_runs_and_measures(opened, written):
-    page = opened(written()).page
-    data = json.loads(page.locator("#data").text_content())
-    assert [run["steps"][-1] for run in data["runs"]] == [700] * 4
-    assert [measure["title"] for measure in data["measures"]] == ["Debiased linear CKA", "Procrustes similarity"]
+STAGES = {
+    "not started": {"snapshots": 0},
+    "one snapshot": {"snapshots": 1},
+    "nothing compared": {"without": ("cka", "procrustes")},
+    "not examined": {"are_examined": False},
+    "one diverged": {"diverged": 1},
+}
 
 
-def test_a_run_without_snapshots_on_a_thinned_page_is_told_so(opened, written, monkeypatch):
-    results = FakeResults()
-    kept = next(iter(results.snapshot_steps))
-    monkeypatch.setattr("vaescope.views.report.thinned", lambda steps, layers: {kept: steps[kept]})
-    page = opened(written("thinned", results)).page
-    page.locator("#heat-run-b").select_option("1")
-    page.wait_for_selector('html[data-ready="yes"]')
-    assert "seed 1, no snapshot here. Nothing was computed" in page.locator("#heat-status").text_content()
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_partial_study_says_what_is_missing_and_its_pickers_work(opened, written, stage):
+    page = opened(written(stage, FakeResults(**STAGES[stage]))).page
+    head = page.locator("header.top").inner_text() + page.locator("#verdicts").inner_text()
+    told = {"not started": "missing", "one diverged": "diverged at step 5 (loss is nan)", "not examined": "examine"}
+    assert told.get(stage, "missing") in head
+    assert page.locator("main").inner_text().lower().count("nan") == 0
+    page.evaluate("document.querySelectorAll('.view').forEach(v => v.scrollIntoView())")
+    if page.locator("#pick-seed").count():
+        for seed in page.locator("#pick-seed option").evaluate_all("all => all.map(o => o.value)"):
+            choose(page, pick_seed=seed, pick_step=0)
+    assert page.locator("html").get_attribute("data-ready") == "yes"
+
+
+def test_without_a_snapshot_at_step_0_there_is_no_floor_and_the_page_says_why(opened, written):
+    results = FakeResults(study(seeds=1, objectives={"vae": {}}, snapshots=[1, 5]), first=1)
+    page = opened(written("no start", results)).page
+    assert "nan" not in page.locator("main").inner_text().lower()
+    assert "There is no snapshot at step 0" in page.locator("#tables").inner_text()

@@ -152,7 +152,21 @@ class Network(nn.Module, ABC):
         yield "mean", posterior.mean
         yield "log_var", posterior.log_var
         yield "sampled", sample(posterior, noise)
-        value = posterior.mean
+        yield from self.decoded(posterior.mean, check)
+
+    def decoded(
+        self, codes: Float[Tensor, "n d"], check: Callable[[], None] = lambda: None
+    ) -> Generator[tuple[str, Tensor], None, None]:
+        """What every distinct layer of the decoder makes of any codes, in the order of the data.
+
+        Args:
+            codes: where the decoder begins, whatever they come from.
+            check: called from time to time; it may raise to end the walk.
+
+        Yields:
+            The layer's name and its values, (n, ...).
+        """
+        value: Tensor = codes
         for name, module in _children(self.decoder):
             value = passed(module, value, check)
             if not isinstance(module, UNCHANGED):

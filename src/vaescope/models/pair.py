@@ -65,7 +65,7 @@ class Pair(Network):
         is less. 256 MiB may be held in any case, and one layer however wide.
         """
         n = len(images)
-        most = min(MOST_HELD, max(LITTLE, 8 * n * max(layer.features for layer in self._layers)))
+        most = self._most_held(n)
         mean, log_var = torch.empty(n, self.latents), torch.empty(n, self.latents)
 
         def encoded(rows: slice, output: Any) -> None:
@@ -78,7 +78,17 @@ class Pair(Network):
         yield "mean", mean
         yield "log_var", log_var
         yield "sampled", sample(Posterior(mean, log_var), noise)
-        yield from self._captured("decoder", mean, most, check, lambda rows, output: None)
+        yield from self.decoded(mean, check)
+
+    def decoded(
+        self, codes: Float[Tensor, "n d"], check: Callable[[], None] = lambda: None
+    ) -> Generator[tuple[str, Tensor], None, None]:
+        """As that of any network; as many layers at a time as `walk` holds."""
+        most = self._most_held(len(codes))
+        yield from self._captured("decoder", codes, most, check, lambda rows, output: None)
+
+    def _most_held(self, n: int) -> int:
+        return min(MOST_HELD, max(LITTLE, 8 * n * max(layer.features for layer in self._layers)))
 
     def _captured(
         self,

@@ -109,5 +109,5 @@ def _bytes(logits: Tensor) -> UInt8[np.ndarray, "..."]:
 
 
 def flat(value: Tensor) -> Float[np.ndarray, "n p"]:
-    """(n, p), features in the order (h, w, c), the paper's, which is how channels_last keeps them: nothing is copied."""
+    """(n, p), features in the order (h, w, c), the paper's and that of channels_last: nothing is copied."""
     return (value.permute(0, 2, 3, 1) if value.dim() == 4 else value).flatten(1).numpy()

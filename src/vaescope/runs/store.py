@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # torch is imported where tensors are read and written: `vaescope status` needs none.
 
 FORMAT_VERSION = 1
+LATER = ("measures", "examinations", "name")  # keys of a study that may change once it has runs
 State = Literal["planned", "running", "done", "diverged", "failed"]
 
 
@@ -284,8 +285,8 @@ class StudyFolder:
     def create(cls, path: str | Path, study: Study) -> "StudyFolder":
         """Make the folder of a study, or open it where it is already there.
 
-        A study may get other measures later; anything else that differs is refused once there are runs, so that
-        nothing is mixed up.
+        A study may get other measures and examinations later; anything else that differs is refused once there are
+        runs, so that nothing is mixed up.
 
         Raises:
             UsageError: the folder holds another study, or other files.
@@ -300,7 +301,7 @@ class StudyFolder:
             if begun and (there.runs != study.runs() or there.study.probe != study.probe):
                 old, new = there.study.dumped(), study.dumped()
                 changed = [
-                    f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in ("measures", "name")
+                    f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in LATER
                 ]
                 raise UsageError(f"{path} holds another study ({'; '.join(changed)[:300]}). Choose another --out.")
             if there.study == study:

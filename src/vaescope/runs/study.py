@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cached_property
 from hashlib import sha256
 from itertools import compress, product
 from typing import Annotated, Any, Literal
@@ -136,6 +137,7 @@ class Study(Part):
     measures: Annotated[dict[str, MeasureChoice], BeforeValidator(_measures)] = Field(
         default_factory=lambda: {"cka": MeasureChoice()}, min_length=1
     )
+    examinations: Literal["all"] | list[str] = "all"
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
@@ -270,7 +272,7 @@ class Run:
         options = " ".join(f"{k}={_text(v)}" for k, v in self.options.items())
         return f"{self.objective} {options}".strip()
 
-    @property
+    @cached_property
     def id(self) -> str:
         content = {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
         digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

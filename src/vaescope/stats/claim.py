@@ -69,6 +69,7 @@ class Claim(ABC):
         statement: what is claimed.
         statistic: what is computed, in words, with its unit.
         threshold: what is held against it, and why, in words.
+        unit: what stands behind its numbers, e.g. "doublings"; "" for a share or a similarity.
         figures: names of the figures in which one sees it.
     """
 
@@ -78,6 +79,7 @@ class Claim(ABC):
     statement: ClassVar[str]
     statistic: ClassVar[str]
     threshold: ClassVar[str]
+    unit: ClassVar[str] = ""
     figures: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

@@ -32,7 +32,7 @@ class Examination(ABC):
 
     @abstractmethod
     def of(self, subject: "Subject") -> "pd.DataFrame":
-        """The table of one run, with `columns`; without rows where the run cannot be asked, such as one without factors.
+        """The table of one run, with `columns`; without rows where the run cannot be asked, as without factors.
 
         Calls `subject.progress.check()` every second or so of work.
         """

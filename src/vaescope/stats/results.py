@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from vaescope.stats import convergence, matched
 from vaescope.stats.compare import grid_of, kind_of, measures_of
-from vaescope.stats.measure import MEASURES, Reason
+from vaescope.stats.measure import Reason
 from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.selection import Part, masks, must_know, tidy, turned_pairs
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from vaescope.models.network import Layer
     from vaescope.runs.study import Study
+    from vaescope.stats.claim import Verdict
+    from vaescope.stats.evidence import Evidence
     from vaescope.stats.grid import Grid
     from vaescope.stats.scores import Block
 
@@ -145,7 +147,7 @@ class Results:
             UsageError: there is no such column, run, step, layer or measure.
             CorruptArtifact: a block is damaged.
         """
-        names = [*self.study.measures] if measure is None else [measure] if isinstance(measure, str) else list(measure)
+        names = [measure] if isinstance(measure, str) else list(measure or self.study.measures)
         for name in names:
             must_know("measure", name, list(self.study.measures))
         same_as = {run: {x.name: x.same_as or x.name for x in found} for run, found in self._layers.items()}
@@ -184,22 +186,9 @@ class Results:
         measure = measure or next(iter(self.study.measures))
         must_know("measure", measure, list(self.study.measures))
         must_know("thing to differ in", what, list(get_args(matched.What)))
-        read, runs = self._reader(measure, origin_of(self.folder, self._grid)), self.folder.runs
-        rows = []
-        for i, j in matched.matched(runs, what):
-            at = runs[i].snapshots[-1] if step is None else step
-            block = read(i, j)
-            places = [{slot: k for k, slot in enumerate(self._grid.columns[side].slots)} for side in (i, j)]
-            names = [matched.value(runs[side], what) for side in (i, j)]
-            for layer in self._layers[runs[i].id]:
-                ends = [place.get((at, layer.name)) for place in places]
-                if layer.same_as or ends[0] is None or ends[1] is None:
-                    continue
-                score, reason = block.score[ends[0], ends[1]], Reason(int(block.reason[ends[0], ends[1]])).label
-                shared = matched.shared_setting(runs[i], what)
-                head = measure, what, *self.study.called(runs[i]), runs[i].id, runs[j].id
-                rows.append((*head, *names, shared, layer.name, layer.part, at, score, reason))
-        return matched.frame(rows)
+        from vaescope.stats.gathering import differing_scores
+
+        return differing_scores(self, what, measure, step)
 
     def scores(
         self, measure: str, only: "Mapping[str, Collection[int]] | None" = None
@@ -226,7 +215,7 @@ class Results:
         )
         kept = [np.array([step in there[c.run] for step, _ in c.slots], bool) for c in self._grid.columns]
         start = np.cumsum([0, *(k.sum() for k in kept)])
-        read = self._reader(measure, origin_of(self.folder, self._grid))
+        read = self.blocks(measure)
         matrix = np.full((start[-1], start[-1]), np.nan, np.float32)
         for i, j in self._grid.blocks():
             if not kept[i].any() or not kept[j].any():
@@ -244,6 +233,36 @@ class Results:
         ]
         return pd.DataFrame(rows, columns=["run", "step", "layer"]), matrix
 
+    def examined(self, name: str) -> "pd.DataFrame":
+        """What an examination found, of all runs that have ended: its columns, with `run` in front.
+
+        Args:
+            name: "references", "wiring", "latents", ...: `vaescope list examinations` shows them.
+
+        Raises:
+            UsageError: there is no such examination.
+            CorruptArtifact: a table is damaged.
+        """
+        from vaescope.stats.census import Census
+        from vaescope.stats.examined import joined
+        from vaescope.stats.subject import Subject
+
+        census = Census(self.folder)
+        return joined([Subject(self.folder, run, census=census) for run in self.folder.runs], name)
+
+    def evidence(self) -> "Evidence":
+        """The tables that claims are judged by, as far as they are there."""
+        from vaescope.stats.gathering import evidence_of
+
+        return evidence_of(self)
+
+    @property
+    def claims(self) -> "tuple[Verdict, ...]":
+        """The verdict on each claim, as `vaescope list claims` shows them."""
+        from vaescope.stats.judge import judge
+
+        return judge(self.evidence())
+
     @property
     def curves(self) -> "pd.DataFrame":
         """Similarity of each layer to itself at the end of its run, as `vaescope.stats.convergence.curves` says.
@@ -251,34 +270,9 @@ class Results:
         Only runs that reached their last step, and snapshots that are there. Measures for which larger is not more
         similar are left out: the floor, 1 at the end and 0.9 as settled mean nothing for a distance.
         """
-        import pandas as pd
+        from vaescope.stats.gathering import own_scores
 
-        rows = []
-        names = [name for name in self.study.measures if MEASURES[name].larger_is_more_similar]
-        origin = origin_of(self.folder, self._grid)
-        readers = {name: self._reader(name, origin) for name in names}
-        for i, run in enumerate(self.folder.runs):
-            there = set(self.folder.run(run.id).manifest().snapshots)
-            slots, end = self._grid.columns[i].slots, run.snapshots[-1]
-            if end not in there:
-                continue
-            parts = {layer.name: layer.part for layer in self._layers[run.id]}
-            place = {slot: k for k, slot in enumerate(slots)}
-            for name in names:
-                block = readers[name](i, i)
-                if (block.reason == Reason.NOT_COMPUTED).all():
-                    continue
-                rows += [
-                    (name, run.id, layer, parts[layer], step, float(block.score[min(k, z), max(k, z)]))
-                    for layer, _ in self._grid.columns[i].layers
-                    for step in run.snapshots
-                    if step in there
-                    for k, z in [(place[step, layer], place[end, layer])]
-                ]
-        rows.sort(key=lambda row: names.index(row[0]))
-        return convergence.curves(
-            pd.DataFrame(rows, columns=list(convergence.CURVES[:6])).astype({"score": float, "step": int})
-        )
+        return convergence.curves(own_scores(self))
 
     @property
     def settling(self) -> "pd.DataFrame":
@@ -295,6 +289,18 @@ class Results:
         """The lead of each setting over its seeds, as `vaescope.stats.convergence.lead_over_seeds` says."""
         return convergence.lead_over_seeds(self.lead, {run.id: self.study.setting_of(run) for run in self.folder.runs})
 
+    def blocks(self, measure: str) -> "Callable[[int, int], Block]":
+        """Gives the scores of runs i <= j of the study by number, places as `slots_of` says."""
+        return self._reader(measure, origin_of(self.folder, self._grid))
+
+    def slots_of(self, i: int) -> tuple[tuple[int, str], ...]:
+        """(step, layer) of each representation of run number i, in the order of its scores."""
+        return self._grid.columns[i].slots
+
+    def parts_of(self, run: str) -> dict[str, str]:
+        """Layer -> part, of the layers of a run that have a representation of their own, in order."""
+        return {layer.name: layer.part for layer in self._layers[run] if not layer.same_as}
+
     @cached_property
     def _grid(self) -> "Grid":
         return grid_of(self.folder)
@@ -304,15 +310,14 @@ class Results:
         """Every layer of each run, those that only reshape another included."""
         from vaescope.runs.extract import layers
 
-        known = {kind_of(run): run for run in self.folder.runs}
-        found = {kind: layers(run) for kind, run in known.items()}
+        found = {kind: layers(run) for kind, run in {kind_of(run): run for run in self.folder.runs}.items()}
         return {run.id: found[kind_of(run)] for run in self.folder.runs}
 
     def _events(self) -> Iterator[tuple[str, dict[str, Any]]]:
         return ((run.id, event) for run in self.folder.runs for event in self.folder.run(run.id).events())
 
     def _reader(self, measure: str, origin: Origin) -> "Callable[[int, int], Block]":
-        """Gives the block of runs i <= j; one without scores where they are not there, or of what has changed since."""
+        """Blocks without scores where they are not there, or of what has changed since."""
         from vaescope.stats.scores import Block, Scores, unanswered
 
         scores = Scores(self.path / "similarity.zarr", self._grid)

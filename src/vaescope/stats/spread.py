@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vaescope.errors import ResourceError
-from vaescope.progress import Progress
+from vaescope.progress import Progress, Quiet
 from vaescope.stats.superblock import Superblock
 
 if TYPE_CHECKING:
@@ -89,14 +89,4 @@ def _comparison(path: str, budget: int, progress: Progress) -> "Iterator[Compari
     folder = StudyFolder(path)
     scores = Scores(folder.path / "similarity.zarr", grid_of(folder))
     with Workers() as workers:
-        yield Comparison(folder, scores, Prepared(folder.path / "prepared"), workers, _Quiet(progress), budget)
-
-
-class _Quiet(Progress):
-    """Progress of a task: asked whether to stop, told nothing, since the coordinator counts whole tasks."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def check(self) -> None:
-        self._progress.check()
+        yield Comparison(folder, scores, Prepared(folder.path / "prepared"), workers, Quiet(progress), budget)

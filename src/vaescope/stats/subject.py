@@ -1,7 +1,7 @@
 """A run as examinations see it: its snapshots on the probe set, and the runs it is compared with."""
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vaescope.progress import Progress
+from vaescope.stats.census import Census
 from vaescope.stats.measure import MEASURES
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from vaescope.models.network import Layer, Network
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run
+    from vaescope.stats.course import Course
 
 MOST_EXAMPLES = 1000  # of the probe set, in examinations: intervals are scaled from there
 
@@ -30,11 +32,17 @@ class Subject:
         folder: of the study.
         run: the run.
         progress: asked whether to stop.
+        census: of the study's runs; made where none is given.
     """
 
     folder: "StudyFolder"
     run: "Run"
     progress: Progress = field(default_factory=Progress)
+    census: Census = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.census is None:
+            object.__setattr__(self, "census", Census(self.folder))
 
     @cached_property
     def steps(self) -> tuple[int, ...]:
@@ -91,44 +99,48 @@ class Subject:
         return load(self.folder, run or self.run, step)
 
     def representations(
-        self, step: int, run: "Run | None" = None
+        self, step: int, run: "Run | None" = None, n: int | None = None
     ) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
-        """Every distinct layer of a snapshot on this run's examples, in order, float32; decoders see mean codes."""
+        """Every distinct layer of a snapshot on this run's examples, in order, float32; decoders see mean codes.
+
+        Args:
+            step: of the snapshot.
+            run: whose snapshot; this run's if None.
+            n: how many of the examples, the first ones; all if None.
+        """
         import torch
 
         from vaescope.runs.extract import flat
 
         network = self.network(step, run)
-        walk = network.walk(torch.from_numpy(self.images), torch.from_numpy(self.noise), self.progress.check)
-        for name, value in walk:
+        images, noise = torch.from_numpy(self.images[:n]), torch.from_numpy(self.noise[:n])
+        for name, value in network.walk(images, noise, self.progress.check):
             yield name, flat(value)
+
+    @cached_property
+    def course(self) -> "Course":
+        """What one pass over the snapshots finds; several examinations share it."""
+        from vaescope.stats.course import course_of
+
+        return course_of(self)
 
     def steps_of(self, run: "Run") -> tuple[int, ...]:
         """The snapshots of a run that are there, ascending; none of a run that has not ended."""
-        manifest = self.folder.run(run.id).manifest()
-        return tuple(sorted(manifest.snapshots)) if manifest.ended else ()
+        return self.census.steps(run)
 
     def finished(self, run: "Run") -> bool:
         """Whether a run has its last snapshot."""
-        return run.snapshots[-1] in self.steps_of(run)
+        return self.census.finished(run)
 
     @cached_property
     def next_seed(self) -> "Run | None":
         """The run that differs in the seed alone and comes next among the finished ones, the first after the last."""
-        here = _without(self.run, "seed")
-        same = [r for r in self.folder.runs if _without(r, "seed") == here and (r == self.run or self.finished(r))]
+        same = [r for r in self.census.equal_but(self.run, ["seed"]) if r == self.run or self.finished(r)]
         place = same.index(self.run)
         return same[(place + 1) % len(same)] if len(same) > 1 else None
 
     @cached_property
     def abroad(self) -> "tuple[Run, ...]":
         """The finished runs that differ in the dataset alone."""
-        keys = ("dataset", "dataset_options")
-        here = _without(self.run, *keys)
-        return tuple(
-            r for r in self.folder.runs if r != self.run and _without(r, *keys) == here and self.finished(r)
-        )
-
-
-def _without(run: "Run", *keys: str) -> dict[str, object]:
-    return {k: v for k, v in asdict(run).items() if k not in keys}
+        others = self.census.equal_but(self.run, ["dataset", "dataset_options"])
+        return tuple(r for r in others if r != self.run and self.finished(r))

@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from inspect import cleandoc
 from textwrap import dedent
 
+from vaescope.data.dataset import DATASETS
+from vaescope.models.network import NETWORKS
+from vaescope.models.objective import OBJECTIVES
+from vaescope.models.reconstruction import RECONSTRUCTIONS
 from vaescope.runs.study import Study
+from vaescope.stats.claim import CLAIMS
+from vaescope.stats.code_score import CODE_SCORES
+from vaescope.stats.examination import EXAMINATIONS
 from vaescope.stats.measure import MEASURES
-from vaescope.views.matrix import Packed
+from vaescope.views.maps import Extent
 from vaescope.views.tiles import spread
 
 Paragraphs = list[tuple[str, list[str]]]
@@ -38,25 +45,69 @@ def _opening(doc: str | None) -> str:
     return words if len(words) <= LONGEST_TITLE else ""
 
 
-def paragraphs(study: Study, scores: Mapping[str, Packed], docs: Mapping[str, str | None], versions: str) -> Paragraphs:
-    """Training, representations, each measure with its references and extent, limits, versions.
+def paragraphs(
+    study: Study, extents: Mapping[str, Extent], examined: Sequence[str], scores: Sequence[str], versions: str
+) -> Paragraphs:
+    """Training, objectives, representations, each measure and examination, intervals, limits, versions.
 
     Args:
         study: what was asked for.
-        scores: what was computed of it.
-        docs: measure -> docstring of its class.
+        extents: measure -> what was computed of it.
+        examined: the examinations that have a result.
+        scores: the disentanglement scores that have one.
         versions: what the page was made with.
 
     Returns:
         Titles and the paragraphs under each.
     """
-    told: Paragraphs = [("Training", _training(study)), ("Representations", _representations(study))]
+    told: Paragraphs = [("Training", _training(study))]
+    told += [(name, _body(OBJECTIVES.get(name))) for name in study.objectives if name in OBJECTIVES]
+    told.append(("Representations", _representations(study)))
     for name, choice in study.measures.items():
-        extent = _extent(name, choice.pairs, choice.n or study.probe.n, scores)
-        told.append((titles([name])[name], [*_measure_lines(docs.get(name)), extent]))
-    return [*told, ("Limits", LIMITS), ("Made with", [versions])]
+        extent = _extent(name, choice.pairs, choice.n or study.probe.n, extents)
+        told.append((titles([name])[name], [*_body(MEASURES.get(name)), extent]))
+    told += [(f"Examination: {name}", _body(EXAMINATIONS.get(name))) for name in examined]
+    told += [(CODE_SCORES[name].title, _body(CODE_SCORES[name])) for name in scores if name in CODE_SCORES]
+    return [*told, ("Intervals", INTERVALS), ("Limits", LIMITS), ("Made with", [versions])]
 
 
+def citations(
+    study: Study, examined: Sequence[str], scores: Sequence[str], claims: Sequence[str]
+) -> list[dict[str, object]]:
+    """What to cite for exactly what was computed: titles, and the references in the docstrings of what is so called.
+
+    Args:
+        study: what was asked for.
+        examined: the examinations that have a result.
+        scores: the disentanglement scores that have one.
+        claims: those judged.
+    """
+    used: list[tuple[str, str, Mapping[str, type]]] = [
+        *(("Dataset", choice.name, DATASETS) for choice in study.datasets),
+        *(("Network", choice.name, NETWORKS) for choice in study.networks),
+        *(("Objective", name, OBJECTIVES) for name in study.objectives),
+        ("Reconstruction", study.reconstruction.name, RECONSTRUCTIONS),
+        *(("Measure", name, MEASURES) for name in study.measures),
+        *(("Examination", name, EXAMINATIONS) for name in examined),
+        *(("Score", name, CODE_SCORES) for name in scores),
+        *(("Claim", name, CLAIMS) for name in claims),
+    ]
+    found = [
+        {"title": f"{family} {name}", "references": references(registry[name].__doc__)}
+        for family, name, registry in used
+        if name in registry
+    ]
+    return [{"title": "The study's design", "references": [PAPER]}, *(entry for entry in found if entry["references"])]
+
+
+PAPER = "Bonheme & Grzes (2022), How do variational autoencoders learn? https://arxiv.org/abs/2205.08399"
+INTERVALS = [
+    "Intervals are 95 %, over seeds: Student's, and where halves of the probe set were scored as well, widened by how "
+    "much the mean moves between those halves. Runs of one seed share first weights and batches, so they are averaged "
+    "before seeds are counted. With one seed there is no interval.",
+    "Leads are compared with zero by a sign-flip test over seeds, corrected for the number of settings (Holm).",
+    "Corrected and calibrated scores below −1 are shown as −1.",
+]
 LIMITS = [
     "Settling steps are interpolated in log(step + 1) between two snapshots: they are no finer than the schedule.",
     "A layer settles where it first reaches 0.9, even if it falls below again; how many do stands under the tables of "
@@ -64,7 +115,7 @@ LIMITS = [
     "Each curve ends at 1 by construction, so every layer settles, however little it learned.",
     "A high score at step 0 says that random weights already keep what the measure looks at. Read the lead with the "
     "floor taken off.",
-    "Scores on this page have four digits; the study's folder keeps them in full.",
+    "Scores on this page have two to four digits; the study's folder keeps them in full.",
 ]
 
 
@@ -90,29 +141,39 @@ def _representations(study: Study) -> list[str]:
     ]
 
 
-def _measure_lines(doc: str | None) -> list[str]:
-    """The paragraphs of a docstring; each of its references is one of its own."""
-    if not doc:
-        return []
-    body, _, references = cleandoc(doc).partition("References:\n")
-    lines = [" ".join(part.split()) for part in body.split("\n\n")]
-    for line in dedent(references).splitlines():
-        if line.startswith(" ") and lines:
-            lines[-1] += " " + line.strip()
+def references(doc: str | None) -> list[str]:
+    """The references of a docstring, one a line."""
+    found: list[str] = []
+    _, _, below = cleandoc(doc or "").partition("References:\n")
+    for line in dedent(below).splitlines():
+        if line.startswith(" ") and found:
+            found[-1] += " " + line.strip()
+        elif not line.strip():
+            break
         else:
-            lines.append(line.strip())
-    return [line for line in lines if line]
+            found.append(line.strip())
+    return found
 
 
-def _extent(name: str, pairs: str, n: int, scores: Mapping[str, Packed]) -> str:
+def _body(member: type | None) -> list[str]:
+    """The paragraphs of a docstring before its sections, which are for programs, and its references, one each."""
+    doc = cleandoc((member.__doc__ if member else None) or "")
+    lines = [" ".join(part.split()) for part in SECTION.split(doc, maxsplit=1)[0].split("\n\n")]
+    return [line for line in [*lines, *references(doc)] if line]
+
+
+SECTION = re.compile(r"^(?:Args|Attributes|Raises|Returns|References|Examples?):$", re.MULTILINE)
+
+
+def _extent(name: str, pairs: str, n: int, extents: Mapping[str, Extent]) -> str:
     wanted = "every pair of layers, snapshots and runs"
     if pairs == "needed":
         wanted = "all layers within a snapshot, and each layer across steps and runs"
-    if name not in scores:
+    if name not in extents:
         return f"Asked for {wanted}, on {n:,} examples; not computed yet."
-    packed = scores[name]
-    text = f"Computed for {wanted}, on {n:,} examples: {packed.computed:,} scores"
-    text += f"; {packed.missing:,} pairs not computed." if packed.missing else "."
-    if packed.left_out:
-        text += f" {packed.left_out:,} pairs of runs are left out of this page for its size."
-    return text
+    extent = extents[name]
+    text = f"Computed for {wanted}, on {n:,} examples"
+    if extent.left_out:
+        return f"{text}; this page was made from {extent.computed:,} of the scores."
+    text += f": {extent.computed:,} scores"
+    return text + (f"; {extent.missing:,} pairs not computed." if extent.missing else ".")

@@ -1,27 +1,21 @@
-"""What stands on the page: frames in, plain values for the template and columns for its script out. Pure."""
+"""The words and tables of the page: frames in, plain texts for its template out. Pure."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
-from vaescope.runs.study import Study
-from vaescope.stats.measure import MEASURES
-from vaescope.views import charts, method, summary, tables
-from vaescope.views.matrix import Packed
+from vaescope.views import method, summary, tables
+from vaescope.views.maps import Extent
 
 MOST_ROWS = 400
 """Rows of the table of runs; a study may have thousands of runs."""
 
-LOSS_ROWS = 40_000
-"""Rows of losses on the page: 400 steps of each of a hundred runs, fewer of each where there are more."""
-
-LATENT_ROWS = 60_000
-"""Rows of KL per latent, beside those of the snapshots: 60 steps of 10 latents of each of a hundred runs."""
+MOST_SETTINGS = 100
+"""Rows of the tables of settings."""
 
 
 @dataclass(frozen=True)
@@ -38,89 +32,12 @@ class Frames:
     over_seeds: pd.DataFrame
 
 
-def snapshot_steps(frames: Frames, scores: Mapping[str, Packed]) -> dict[str, list[int]]:
-    """Run -> steps that have representations in any matrix, ascending."""
-    steps: dict[str, set[int]] = {str(run): set() for run in frames.runs["run"]}
-    for packed in scores.values():
-        for run, rows in zip(packed.data["runs"], packed.data["rows"], strict=True):
-            steps.setdefault(run, set()).update(step for step, _ in rows)
-    return {run: sorted(found) for run, found in steps.items()}
-
-
-def specs(frames: Frames, measure: str, scored: bool, highest: float = 1.0) -> dict[str, Any]:
-    """The charts of the page as Vega-Lite, without rows; a chart that has nothing to show is left out."""
-    order = tables.layer_order(frames.layers)
-    made: dict[str, Any] = {}
-    if scored:
-        cells = pd.DataFrame({"layer_a": [], "step_a": [], "layer_b": [], "step_b": [], "score": []})
-        title = "similarity" if highest == 1 else "score"
-        chart = charts.heatmap(cells, order, order, title, highest)
-        made["heatmap"] = charts.page_spec(chart, container=False)
-    if len(frames.curves):
-        parts = {p: _layers_of(frames, p) for p in tables.PARTS}
-        ticks = tables.step_ticks(list(frames.curves["step"]))
-        none = frames.curves.iloc[:0]
-        blank = tables.curves_table(none, measure, "", "encoder")
-        shown = [layer for part in tables.PARTS for layer in parts[part]]
-        made["settling"] = charts.page_spec(
-            charts.settling(tables.settling_table(frames.settling[:0], "", {}), shown, ticks)
-        )
-        made["curves"] = {
-            part: charts.page_spec(charts.curves(blank, part, layers, ticks, "similarity to the end"))
-            for part, layers in parts.items()
-        }
-    losses = _losses(frames)
-    if len(losses):
-        ticks = tables.step_ticks(list(losses["step"]))
-        whole = losses.assign(chosen=False, label="")
-        named = {"loss": "loss", "reconstruction": "reconstruction", "kl": "KL"}
-        made["losses"] = {
-            c: charts.page_spec(charts.losses(whole, c, f"{t} (nats)", ticks)) for c, t in named.items()
-        }
-    latents = tables.latents_table(frames.latents)
-    if len(latents):
-        names = sorted(latents["latent"].unique(), key=lambda text: (len(text), text))
-        ticks = tables.step_ticks(list(latents["step"]))
-        made["latents"] = charts.page_spec(charts.latents(latents.iloc[:0], names, ticks, float(latents["kl"].max())))
-    return made
-
-
 def columns(frame: pd.DataFrame, digits: int = 5) -> dict[str, list[Any]]:
     """A frame as JSON columns: NaN and infinity become null, floats keep `digits` significant digits."""
     return {str(name): [_plain(value, digits) for value in frame[name].tolist()] for name in frame.columns}
 
 
-def data(
-    frames: Frames,
-    study: Study,
-    steps: Mapping[str, list[int]],
-    scores: Mapping[str, Packed],
-    pictures: Mapping[str, Any],
-) -> dict[str, Any]:
-    """All that the page's script reads."""
-    labels = tables.run_labels(frames.runs)
-    states = dict(zip(frames.runs["run"].astype(str), frames.runs["state"].astype(str), strict=True))
-    found = [name for name in study.measures if name in scores or (frames.curves["measure"] == name).any()]
-    found.sort(key=method.is_distance)  # what the page shows first has curves
-    curves = frames.curves[["measure", "run", "layer", "part", "step", "score", "floor", "corrected"]]
-    settling = frames.settling[["measure", "run", "layer", "part", "floor", "raw", "corrected"]]
-    return {
-        "runs": [{"id": r, "label": labels[r], "state": states[r], "steps": steps[r]} for r in labels],
-        "measures": [{"name": name, "title": title} for name, title in method.titles(found).items()],
-        "layers": tables.layer_order(frames.layers),
-        "specs": specs(frames, found[0] if found else "", bool(scores), _highest(scores)),
-        "scores": {name: packed.data for name, packed in scores.items()},
-        "tables": {
-            "curves": columns(curves[curves["part"].isin(tables.PARTS)]),
-            "settling": columns(settling[settling["part"].isin(tables.PARTS)]),
-            "losses": columns(_losses(frames)),
-            "latents": columns(_latents(frames, {s for found in steps.values() for s in found})),
-        },
-        "pictures": pictures,
-    }
-
-
-def cards(frames: Frames, scores: Mapping[str, Packed], measure: str) -> list[summary.Card]:
+def cards(frames: Frames, extents: Mapping[str, Extent], measure: str) -> list[summary.Card]:
     """The headline figures."""
     raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
     start = summary.floors(frames.settling, measure)
@@ -134,11 +51,14 @@ def cards(frames: Frames, scores: Mapping[str, Packed], measure: str) -> list[su
                 "Floor at step 0: encoder | decoder", value, "similarity of random layers to their trained selves"
             )
         )
-    pairs = sum(packed.computed for packed in scores.values())
+    pairs = sum(extent.computed for extent in extents.values())
+    some = any(extent.left_out for extent in extents.values())
     snapshots = int(frames.runs["snapshots"].sum())
     made.append(
         summary.Card(
-            "Snapshots compared", f"{snapshots:,}", f"{pairs:,} layer pairs scored" if pairs else "nothing scored yet"
+            "Snapshots compared",
+            f"{snapshots:,}",
+            f"{pairs:,} layer pairs {'read for this page' if some else 'scored'}" if pairs else "nothing scored yet",
         )
     )
     return made
@@ -221,27 +141,6 @@ def step_text(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.1f}"
 
 
-def vega_lite() -> str:
-    """The version of Vega-Lite that the charts are written in, e.g. "6.4"."""
-    return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-
-
-def _losses(frames: Frames) -> pd.DataFrame:
-    """The losses the page shows: the more runs, the fewer steps of each."""
-    return tables.losses_table(frames.losses, max(20, min(400, LOSS_ROWS // max(1, len(frames.runs)))))
-
-
-def _latents(frames: Frames, keep: Collection[int]) -> pd.DataFrame:
-    """The KL per latent the page shows, at the steps to keep and some others."""
-    a_step = len(frames.runs) * max(1, frames.latents["latent"].nunique())
-    return tables.latents_table(frames.latents, keep, max(2, min(60, LATENT_ROWS // max(1, a_step))))
-
-
-def _layers_of(frames: Frames, part: str) -> list[str]:
-    mine = set(frames.layers.loc[frames.layers["part"] == part, "layer"].astype(str))
-    return [layer for layer in tables.layer_order(frames.layers) if layer in mine]
-
-
 def _lead_card(kind: str, lead: summary.Lead, without: str) -> summary.Card:
     if not lead.runs:
         return summary.Card(f"Lead of the encoder, {kind}", "–", without)
@@ -263,9 +162,3 @@ def _plain(value: Any, digits: int) -> Any:
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     return value
-
-
-def _highest(measures: Iterable[str]) -> float:
-    """The last score of the heatmap's colours: 1, or more where a distance can be."""
-    known = [MEASURES[name].bounds[1] for name in measures if name in MEASURES]
-    return max([1.0, *(round(high, 2) for high in known if np.isfinite(high))])

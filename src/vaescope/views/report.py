@@ -3,16 +3,12 @@
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
-import pandas as pd
-import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
@@ -20,49 +16,17 @@ from vaescope.progress import Progress
 from vaescope.runs.extract import Pictures
 from vaescope.runs.extract import pictures as pictures_of
 from vaescope.runs.store import StudyFolder, put
-from vaescope.runs.study import Run, Study
-from vaescope.stats import convergence
-from vaescope.stats.matched import What
-from vaescope.stats.measure import MEASURES
-from vaescope.views import method, page, summary, tables
-from vaescope.views.differing import Compared, objective_tables
-from vaescope.views.matrix import BUDGET, Packed, pack
-from vaescope.views.thinning import thinned
+from vaescope.runs.study import Run
+from vaescope.views import summary
+from vaescope.views.contents import Content, Readable, content, objectives_beside
 from vaescope.views.tiles import data_uri, grid, spread
+from vaescope.views.variables import variables
 
-PICTURE_BUDGET = 1_400_000
+__all__ = ["Readable", "objectives_beside", "report"]
+
+PICTURE_BUDGET = 1_200_000
 MOST_PICTURES = 120
 LEAST_PICTURE = 3_000
-DISTANCES_ONLY = (
-    "This study has distances only: 0.9 as settled and floors mean nothing for those, so there is no finding. Add a "
-    "similarity, such as cka, to its measures."
-)
-
-
-@runtime_checkable
-class Readable(Protocol):
-    """What the report reads of `vaescope.stats.results.Results`."""
-
-    @property
-    def study(self) -> Study: ...
-    @property
-    def folder(self) -> StudyFolder: ...
-    @property
-    def runs(self) -> pd.DataFrame: ...
-    @property
-    def layers(self) -> pd.DataFrame: ...
-    @property
-    def losses(self) -> pd.DataFrame: ...
-    @property
-    def latents(self) -> pd.DataFrame: ...
-    @property
-    def curves(self) -> pd.DataFrame: ...
-    @property
-    def snapshot_steps(self) -> dict[str, tuple[int, ...]]: ...
-    def scores(
-        self, measure: str, only: Mapping[str, Collection[int]] | None = None
-    ) -> tuple[pd.DataFrame, np.ndarray]: ...
-    def differing(self, what: What, measure: str | None = None) -> pd.DataFrame: ...
 
 
 def report(
@@ -88,30 +52,10 @@ def report(
     """
     out = Path(out)
     _must_be_writable(out)
-    curves = results.curves
-    settling = convergence.settling(curves)
-    lead = convergence.lead(settling)
-    over_seeds = convergence.lead_over_seeds(
-        lead, {run.id: results.study.setting_of(run) for run in results.folder.runs}
-    )
-    read = {name: getattr(results, name) for name in ("runs", "layers", "losses", "latents")}
-    frames = page.Frames(**read, curves=curves, settling=settling, lead=lead, over_seeds=over_seeds)
-    there = results.snapshot_steps
-    shown = thinned(
-        there,
-        int((frames.layers["same_as"] == "").groupby([frames.layers["network"], frames.layers["dataset"]]).sum().max()),
-    )
-    whole = shown == there
-    budget = BUDGET // len(results.study.measures)
-    packed = {
-        name: pack(*(results.scores(name) if whole else results.scores(name, shown)), budget)
-        for name in results.study.measures
-    }
-    steps = page.snapshot_steps(frames, packed)
-    scores = {name: found for name, found in packed.items() if found.computed}
-    thin = "" if whole else _thinned(there, shown)
-    made = _pictures(results, steps, progress or Progress(), pictures)
-    put(out, _html(results, frames, steps, scores, made, thin).encode("utf-8", "replace"))
+    progress = progress or Progress()
+    found = content(results, progress.check)
+    made = _pictures(results, found.axes.there, progress, pictures)
+    put(out, _html(found, made).encode("utf-8", "replace"))
     return out
 
 
@@ -156,17 +100,26 @@ class _Made:
         why = f": {self.reason}" if self.failed == 1 else f"; the first of them because {self.reason}"
         return [f"{summary.counted(self.failed, 'snapshot')} {verb} no pictures{why}"]
 
+    @property
+    def without(self) -> list[str]:
+        """What the reader must know of pictures that were left out."""
+        if not self.left_out:
+            return []
+        verb = "has" if self.left_out == 1 else "have"
+        few = f"{summary.counted(self.left_out, 'snapshot')} {verb} no pictures here"
+        return [f"{few}: left out to keep the page small."]
+
 
 def _pictures(
     results: Readable,
-    steps: Mapping[str, list[int]],
+    steps: Mapping[str, Sequence[int]],
     progress: Progress,
     pictures: Callable[[StudyFolder, Run, int], Pictures],
 ) -> _Made:
     runs = {run.id: run for run in results.folder.runs}
     each = max(2, MOST_PICTURES // max(len(steps), 1))
-    chosen = {run: spread(found, each) for run, found in steps.items()}
-    chosen = dict(list(chosen.items())[: MOST_PICTURES // 2])
+    some = spread([run for run, found in steps.items() if found], MOST_PICTURES // 2)
+    chosen = {run: spread(steps[run], each) for run in some}
     total = sum(len(found) for found in chosen.values())
     each_bytes = max(LEAST_PICTURE, PICTURE_BUDGET // max(total, 1))
     progress.stage("pictures", total)
@@ -191,101 +144,37 @@ def _pictures(
     return made
 
 
-def _html(
-    results: Readable,
-    frames: page.Frames,
-    steps: Mapping[str, list[int]],
-    scores: Mapping[str, Packed],
-    made: _Made,
-    thin: str,
-) -> str:
-    environment = Environment(loader=PackageLoader("vaescope.views"), autoescape=True, undefined=StrictUndefined)
+def _html(found: Content, made: _Made) -> str:
+    loader = PackageLoader("vaescope.views")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
-    sources = environment.loader
-    if sources is None:
-        raise AssertionError("a loader was given")
-    css, script = (sources.get_source(environment, f"report.{kind}")[0] for kind in ("css", "js"))
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=page.vega_lite())
-    distances = [name for name in results.study.measures if method.is_distance(name)]
-    measure = method.main_measure([*results.study.measures])
-    labels = tables.run_labels(frames.runs)
-    raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
-    title = method.titles([measure])[measure]
+    css, script = (_joined(environment, loader, kind) for kind in ("css", "js"))
+    told: dict[str, Any] = variables(found, made.shown)
+    told["caveats"] += made.caveats
+    told["left_out"] += made.without
     return environment.get_template("report.html").render(
-        # Our own files and the bundle are markup; everything else is escaped.
+        **told,
+        # Our own files are markup; everything else is escaped.
         css=Markup(css),  # noqa: S704
-        bundle=Markup(bundle),  # noqa: S704
         script=Markup(script),  # noqa: S704
-        hashes=Markup(" ".join(f"'sha256-{_digest(text)}'" for text in (bundle, script))),  # noqa: S704
-        version=version("vaescope"),
-        name=results.study.name,
-        main=title,
-        setting=summary.setting(frames.runs, results.study.steps),
-        lede=summary.headline(raw, corrected),
-        caveats=[*summary.caveats(frames.runs, labels), *made.caveats],
-        finding=[DISTANCES_ONLY]
-        if measure in distances
-        else summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
-        distances=", ".join(method.titles(distances).values()),
-        cards=page.cards(frames, scores, measure),
-        never=page.never(frames, measure),
-        runs=page.run_rows(frames, measure),
-        more_runs=f"{len(frames.runs) - page.MOST_ROWS:,} more runs are in the study's folder."
-        if len(frames.runs) > page.MOST_ROWS
-        else "",
-        relapses=page.relapses(frames),
-        settling=page.settling_rows(frames),
-        has_scores=bool(scores),
-        has_curves=len(frames.curves) > 0,
-        has_losses=len(tables.losses_table(frames.losses)) > 0,
-        has_pictures=bool(made.shown),
+        hashes=Markup(f"'sha256-{_digest(script)}'"),  # noqa: S704
+        style_hash=Markup(f"'sha256-{_digest(css)}'"),  # noqa: S704
         last_pictures=[
-            {"label": f"{labels[run]}, step {max(found)}", "uri": found[max(found)]["pairs"]}
-            for run, found in made.shown.items()
+            {"label": f"{found.axes.labels[run]}, step {max(steps):,}", "uri": steps[max(steps)]["pairs"]}
+            for run, steps in made.shown.items()
         ],
         no_pictures="No pictures could be made: the top of the page says why."
         if made.failed
         else "No pictures yet: they need at least one snapshot.",
-        picture_note=_without_pictures(made.left_out),
+        picture_note=" ".join(made.without),
         walk_range=made.walk,
-        over_seeds=page.over_seeds_rows(frames, measure),
-        thinned=thin,
-        differing=[] if measure in distances else objectives_beside(results, measure),
-        method=method.paragraphs(results.study, scores, _docs(results.study), _versions()),
-        data=page.data(frames, results.study, steps, scores, made.shown),
     )
 
 
-def objectives_beside(results: Readable, measure: str) -> list[Compared]:
-    """How much objectives differ at the same strength, as the page and the terminal tell it."""
-    pairs = results.differing("objective", measure)
-    across: tuple[What, ...] = ("objective and seed", "seed")
-    return objective_tables(pairs, *(results.differing(what, measure) for what in across)) if len(pairs) else []
-
-
-def _thinned(there: Mapping[str, Sequence[int]], shown: Mapping[str, Sequence[int]]) -> str:
-    all_, some = (sum(len(steps) for steps in found.values()) for found in (there, shown))
-    return (
-        f"{some:,} of {all_:,} snapshots are shown here, evenly spaced: the page must stay small. The scores of "
-        "all are in similarity.parquet beside it."
-    )
-
-
-def _without_pictures(count: int) -> str:
-    if not count:
-        return ""
-    verb = "has" if count == 1 else "have"
-    return f"{summary.counted(count, 'snapshot')} {verb} no pictures here: left out to keep the page small."
-
-
-def _docs(study: Study) -> dict[str, str | None]:
-    return {name: MEASURES[name].__doc__ if name in MEASURES else None for name in study.measures}
-
-
-def _versions() -> str:
-    return ", ".join(
-        f"{name} {version(name)}" for name in ("vaescope", "torch", "numpy", "altair", "vl-convert-python")
-    )
+def _joined(environment: Environment, loader: BaseLoader, kind: str) -> str:
+    """The files report-*.css (or .js) in their order, then report.css."""
+    names = [name for name in loader.list_templates() if name.startswith("report-") and name.endswith(f".{kind}")]
+    return "\n".join(loader.get_source(environment, name)[0] for name in [*sorted(names), f"report.{kind}"])
 
 
 def _digest(text: str) -> str:

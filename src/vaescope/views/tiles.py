@@ -3,10 +3,12 @@
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+T = TypeVar("T")
 GAP = 2
 SETTINGS = ((1.0, 70), (1.0, 45), (1.0, 25), (0.75, 25), (0.5, 25), (0.5, 10))
 """(scale, WebP quality) in the order they are tried until a picture fits."""
@@ -50,8 +52,8 @@ def data_uri(picture: np.ndarray, at_most: int) -> str:
     return text
 
 
-def spread(steps: Sequence[int], count: int) -> list[int]:
-    """At most `count` of the steps, first and last among them, evenly by position."""
-    if len(steps) <= count:
-        return list(steps)
-    return [steps[int(i)] for i in np.unique(np.linspace(0, len(steps) - 1, max(count, 2)).round())]
+def spread(values: Sequence[T], count: int) -> list[T]:
+    """At most `count` (or two) of the values, first and last among them, evenly by position."""
+    if len(values) <= count:
+        return list(values)
+    return [values[int(i)] for i in np.unique(np.linspace(0, len(values) - 1, max(count, 2)).round())]

@@ -1,1 +1,1 @@
-"""Learning dynamics: curves with intervals, settling, leads, sensitivity, decomposition, flags. Pure functions of tables."""
+"""Learning dynamics: curves with intervals, settling, leads, sensitivity, flags. Pure functions of tables."""

@@ -1,0 +1,61 @@
+"""The claims of a study, judged; and as a table. Pure."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vaescope.stats.evidence import Evidence
+
+VERDICTS = (
+    *("claim", "number", "title", "verdict", "plain", "role", "reading", "reading_title", "estimate", "low", "high"),
+    *("threshold", "unit", "word", "p", "runs", "seeds", "note", "why"),
+)
+
+
+def judge(evidence: "Evidence", names: Sequence[str] | None = None) -> tuple[Verdict, ...]:
+    """The verdicts on claims, the paper's in the order of their numbers, then others by name.
+
+    Args:
+        evidence: the tables of a study.
+        names: of the claims; all if None.
+
+    Raises:
+        UsageError: there is no claim of that name.
+    """
+    chosen = [CLAIMS[name] for name in (CLAIMS if names is None else names)]
+    if names is None:
+        chosen.sort(key=_place)
+    return tuple(claim().judge(evidence) for claim in chosen)
+
+
+def verdict_frame(verdicts: Sequence[Verdict]) -> "pd.DataFrame":
+    """One row a reading: that without controls first (role "plain"), then "main", then each "control".
+
+    Returns:
+        The columns `VERDICTS`: `verdict` is the word with controls, `plain` that without, `word` that of the reading
+        alone.
+    """
+    import pandas as pd
+
+    rows = []
+    for v in verdicts:
+        claim = CLAIMS[v.claim]
+        main, *controls = v.readings
+        told: list[tuple[str, Reading]] = [("plain", v.plain), ("main", main), *(("control", c) for c in controls)]
+        rows += [
+            (
+                *(v.claim, claim.number, claim.title, v.word, v.plain.word, role, r.name, r.title),
+                *(r.estimate, r.low, r.high, r.threshold, claim.unit, r.word, r.p, r.runs, r.seeds, r.note, v.why),
+            )
+            for role, r in told
+        ]
+    return pd.DataFrame(rows, columns=list(VERDICTS))
+
+
+def _place(claim: type[Claim]) -> tuple[bool, int, str, str]:
+    digits = "".join(c for c in claim.number if c.isdigit())
+    return claim.number == "", int(digits or 0), claim.number, claim.name

@@ -1,0 +1,141 @@
+"""How far the encoder is ahead of the decoder, read with and without controls. Pure.
+
+Each control takes away one way in which an encoder can seem to be learned first. Untrained layers near the pixels are
+already like trained ones: the floor at step 0 is taken off. Decoders see codes that still move: they are fed by the
+final encoder, by fixed codes, by samples of the prior. Codes are means or samples. And the end of the same run may be
+the accident of one seed: the end is another seed's.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from vaescope.stats.claim import Reading
+from vaescope.stats.dynamics.leads import leads
+from vaescope.stats.dynamics.settling import settling_steps
+from vaescope.stats.judging.deciding import At, at, missing, reading
+from vaescope.stats.judging.kept import kept
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vaescope.stats.evidence import Evidence
+
+SETTLED = 0.9
+LEAST_SHARED = 0.05  # of a layer's similarity to another seed's end, that training must have added
+CURVE = ("run", "layer", "part", "step", "draw", "score")
+
+
+@dataclass(frozen=True)
+class LeadReading:
+    """One way to read the lead.
+
+    Attributes:
+        name: an identifier.
+        title: for people.
+        wiring: the control that feeds the decoder, "" where each snapshot's own encoder does.
+        reference: what curves are similarities to.
+        corrected: whether what is there at step 0 is taken off.
+    """
+
+    name: str
+    title: str
+    wiring: str = ""
+    reference: Literal["final", "other"] = "final"
+    corrected: bool = True
+
+
+RAW = LeadReading("raw", "Lead, raw curves", corrected=False)
+CORRECTED = LeadReading("floor_corrected", "Lead, without what was there at step 0")
+FED = LeadReading("final_encoder", "Lead, decoders fed by the final encoder", wiring="final_encoder")
+CONTROLS = (
+    FED,
+    LeadReading("sampled", "Lead, decoders fed with samples", wiring="sampled"),
+    LeadReading("prior", "Lead, decoders fed from the prior", wiring="prior"),
+    LeadReading("fixed_code", "Lead, decoders fed with fixed codes", wiring="fixed_code"),
+    LeadReading("other", "Lead, towards another seed's end", reference="other"),
+)
+
+
+def lead_values(evidence: "Evidence", how: LeadReading) -> "pd.DataFrame":
+    """The lead of every run, in doublings of the step: the columns of `evidence.RUNS`, draw, value.
+
+    With a wiring the encoder's curves are those of the plain controlled reading, the decoder's those of the wiring.
+    Towards another seed's end, curves are relative to where they end, and layers in which training added less than
+    0.05 are left out. Without rows where the study has not what it takes.
+    """
+    return kept(evidence, ("lead", how), lambda: _lead_values(evidence, how))
+
+
+def _lead_values(evidence: "Evidence", how: LeadReading) -> "pd.DataFrame":
+    import pandas as pd
+
+    runs = evidence.runs.astype({"run": str})
+    table, which = evidence.references, "corrected" if how.corrected else "raw"
+    curves = table.loc[(table["reference"] == how.reference) & table["run"].isin(set(runs["run"])), [*CURVE]]
+    if how.wiring:
+        wiring = evidence.wiring
+        fed = wiring.loc[(wiring["control"] == how.wiring) & (wiring["part"] == "decoder"), [*CURVE]]
+        own = curves[(curves["part"] == "encoder") & curves["run"].isin(set(fed["run"]))]
+        settled = pd.concat([settling_steps(part, SETTLED, which) for part in (own, fed)], ignore_index=True)
+    else:
+        relative = how.reference == "other"
+        settled = settling_steps(_learned(curves) if relative else curves, SETTLED, which, relative)
+    found = leads(settled).rename(columns={"lead": "value"})[["run", "draw", "value"]]
+    joined = found.astype({"run": str}).merge(runs, on="run")
+    return joined.dropna(subset=["value"]).reset_index(drop=True)
+
+
+def lead_reading(evidence: "Evidence", how: LeadReading, threshold: float) -> Reading:
+    """The mean lead over seeds, which must be above a threshold."""
+    values = lead_values(evidence, how)
+    if not len(values):
+        return missing(how.name, how.title, threshold, why_missing(evidence, how))
+    return reading(how.name, how.title, at(values)(0.95), threshold, "above", _left_out(evidence, values))
+
+
+def lead_readings(evidence: "Evidence", threshold: float) -> tuple[Reading, Reading, tuple[Reading, ...]]:
+    """Plain, with the floor taken off, and all controls."""
+    plain, main = (lead_reading(evidence, how, threshold) for how in (RAW, CORRECTED))
+    return plain, main, tuple(lead_reading(evidence, how, threshold) for how in CONTROLS)
+
+
+def by_setting(values: "pd.DataFrame") -> dict[str, At]:
+    """The mean lead over seeds of each setting."""
+    return {str(name): at(cast("pd.DataFrame", group)) for name, group in values.groupby("setting", observed=True)}
+
+
+def why_missing(evidence: "Evidence", how: LeadReading) -> str:
+    """What a study lacks for a reading of the lead."""
+    table = evidence.references
+    if not len(evidence.runs):
+        return "No run has ended."
+    if not len(table):
+        return "The snapshots have not been examined: `vaescope examine`."
+    if how.corrected and not (table["step"] == 0).any():
+        return "There is no snapshot at step 0, so what was there before training is not known."
+    if how.wiring and not (evidence.wiring["control"] == how.wiring).any():
+        return f"Decoders have not been fed this way ({how.wiring}): `vaescope examine`."
+    if how.reference == "other" and not (table["reference"] == "other").any():
+        return "There is no second seed to compare with."
+    if not {"encoder", "decoder"} <= set(table["part"].astype(str)):
+        return "The networks have no layers of their own in the encoder or in the decoder."
+    return "Nothing was learned: in the encoder or in the decoder no layer changed after step 0."
+
+
+def _learned(curves: "pd.DataFrame") -> "pd.DataFrame":
+    """Without the layers of a run to whose end training added next to nothing."""
+    import numpy as np
+
+    number = curves.groupby(["run", "layer"], observed=True, sort=False).ngroup().to_numpy()
+    whole = np.flatnonzero((curves["draw"] == -1).to_numpy() & curves["score"].notna().to_numpy())
+    whole = whole[np.argsort(curves["step"].to_numpy()[whole], kind="stable")]
+    score = curves["score"].to_numpy(float)[whole]
+    first, last = (np.full(int(number.max(initial=-1)) + 1, np.nan) for _ in range(2))
+    last[number[whole]] = score  # of a place written twice the last stays
+    first[number[whole[::-1]]] = score[::-1]
+    return curves[(last - first > LEAST_SHARED)[number]]
+
+
+def _left_out(evidence: "Evidence", values: "pd.DataFrame") -> str:
+    missing_runs = len(evidence.runs) - values["run"].nunique()
+    return f"{missing_runs} of {len(evidence.runs)} runs have no such lead." if missing_runs else ""

@@ -1,0 +1,139 @@
+"""Curves of similarity over training for a page: towards each reference, in each reading, under each control. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vaescope.views.axes import Axes, scattered
+from vaescope.views.packed import Arrays
+from vaescope.views.seeds import over_seeds
+
+REFERENCES = {
+    "final": "its own end",
+    "previous": "the snapshot before",
+    "start": "its own start",
+    "other": "another seed's end",
+}
+READINGS = {"raw": "raw", "corrected": "floor-corrected", "calibrated": "calibrated against chance"}
+CONTROLS = {
+    "": "as trained",
+    "final_encoder": "decoder fed by the final encoder",
+    "moving_encoder": "final decoder, fed by the encoder of the step",
+    "fixed_code": "decoder fed fixed codes",
+    "prior": "decoder fed samples of the prior",
+    "sampled": "decoder fed sampled codes",
+}
+LEAST = -1.0
+"""Corrected and calibrated scores below are shown as this: a floor near 1 leaves almost nothing to divide by."""
+
+HIGHEST_FLOOR = 1 - 1e-6
+RUNS_BUDGET = 1_600_000
+"""Scores of single runs beside those towards their own end, which are always there."""
+
+SECTION, OF_RUNS = "curves of settings", "curves of runs"
+
+
+@dataclass
+class Curves:
+    """The curves of a study as arrays (run, layer, step), by (measure, reference, reading, control)."""
+
+    axes: Axes
+    known: dict[tuple[str, str, str, str], np.ndarray] = field(default_factory=dict)
+    draws: dict[tuple[str, str, str, str], np.ndarray] = field(default_factory=dict)
+
+    def add(self, key: tuple[str, str, str], values: np.ndarray, draws: np.ndarray | None = None) -> None:
+        """A raw curve under (measure, reference, control); its corrected one as well where it is towards the end."""
+        measure, reference, control = key
+        if not np.isfinite(values).any():
+            return
+        self.known[measure, reference, "raw", control] = values
+        if draws is not None:
+            self.draws[measure, reference, "raw", control] = draws
+        if reference == "final" and 0 in self.axes.steps:
+            made = corrected(values, self.axes.steps.index(0))
+            if np.isfinite(made).any():
+                self.known[measure, reference, "corrected", control] = made
+            if draws is not None:
+                self.draws[measure, reference, "corrected", control] = corrected(draws, self.axes.steps.index(0))
+
+    def present(self, names: Mapping[str, str], place: int) -> list[dict[str, str]]:
+        """Those of the names that occur at a place of the keys, with their titles."""
+        there = {key[place] for key in self.known}
+        return [{"name": name, "title": title} for name, title in names.items() if name in there]
+
+    def packed(self, arrays: Arrays) -> list[dict[str, Any]]:
+        """For the page's script; single runs towards their end always, elsewhere while there is room."""
+        made = []
+        spent = 0
+        for key, values in self.known.items():
+            measure, reference, reading, control = key
+            found = over_seeds(values, self.axes.of, len(self.axes.settings), self.draws.get(key))
+            own = (reference, reading, control) == ("final", "raw", "")
+            spent += 0 if own else values.size
+            runs = arrays.put(values, "u2" if own else "u1", section=OF_RUNS) if own or spent <= RUNS_BUDGET else None
+            least = -1.0 if reading == "raw" else LEAST
+            low, high = np.maximum(found.low, least), np.minimum(found.high, np.maximum(1.0, found.mean))
+            settings = {"mean": arrays.put(found.mean, "u2", section=SECTION)}
+            settings |= {n: arrays.put(v, "u1", section=SECTION) for n, v in (("low", low), ("high", high))}
+            head = {"measure": measure, "reference": reference, "reading": reading, "control": control}
+            made.append(head | {"settings": settings, "runs": runs})
+        return made
+
+
+def curves(
+    axes: Axes, own: pd.DataFrame, references: pd.DataFrame, wiring: pd.DataFrame, readings: pd.DataFrame
+) -> Curves:
+    """All curves there are.
+
+    Args:
+        axes: of the page.
+        own: `Results.curves`.
+        references: of `vaescope.stats.evidence`, but of all measures.
+        wiring: likewise.
+        readings: likewise.
+    """
+    made = Curves(axes)
+    for measure in axes.measures:
+        towards = {r: _chosen(references, measure=measure, reference=r) for r in REFERENCES}
+        mine = _chosen(own, measure=measure)
+        for reference, table in towards.items():
+            values, draws = _split(axes, table)
+            if reference == "final" and len(mine):
+                values = axes.filled(mine, "score")
+            made.add((measure, reference, ""), values, draws)
+        of_measure = _chosen(readings, measure=measure)
+        if len(of_measure):
+            made.known[measure, "final", "calibrated", ""] = np.clip(axes.filled(of_measure, "calibrated"), LEAST, None)
+        for control in CONTROLS:
+            if control:
+                made.add((measure, "final", control), *_split(axes, _chosen(wiring, measure=measure, control=control)))
+    return made
+
+
+def corrected(values: np.ndarray, start: int) -> np.ndarray:
+    """(s - s0) / (1 - s0) along the last axis, s0 at `start`, not below `LEAST`; NaN where the floor leaves nothing."""
+    floor = values[..., start, None]
+    room = np.where(floor < HIGHEST_FLOOR, 1 - floor, np.nan)
+    return np.clip((values - floor) / room, LEAST, None)
+
+
+def _split(axes: Axes, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | None]:
+    """The scores on the whole probe set, and those on its halves: (draw, run, layer, step)."""
+    draw = table["draw"].to_numpy(int) if len(table) else np.zeros(0, int)
+    whole = axes.filled(table[draw < 0], "score")
+    if not (draw >= 0).any():
+        return whole, None
+    halves = table[draw >= 0]
+    shape = (int(draw.max()) + 1, *whole.shape)
+    places = [axes.place(f"{a}s", halves[a]) for a in ("run", "layer", "step")]
+    return whole, scattered(shape, [draw[draw >= 0], *places], halves["score"])
+
+
+def _chosen(table: pd.DataFrame, **values: str) -> pd.DataFrame:
+    keep: Any = np.ones(len(table), bool)
+    for name, value in values.items():
+        keep &= (table[name] == value).to_numpy(bool)
+    return table[keep]

@@ -1,0 +1,83 @@
+"""The similarity of mean and sampled codes against what the active latents alone would make it."""
+
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from vaescope.views import bands, theme, wording
+from vaescope.views.figure import FIGURES, Figure, Width
+
+if TYPE_CHECKING:
+    from vaescope.stats.results import Results
+
+COLUMNS = ["run", *bands.SETTING, "seed", "step", "active", "latents", "expected", "gauge", "measured", "last"]
+
+
+@FIGURES.register
+@final
+class Gauge(Figure):
+    """Measured CKA(mean, sampled) against sqrt(active / latents), one mark a snapshot of a run.
+
+    References:
+        Bonheme & Grzes (2021), Be more active! https://arxiv.org/abs/2109.12679
+        Rolinek, Zietlow & Martius (2019), Variational autoencoders pursue PCA directions (by accident).
+            https://arxiv.org/abs/1812.06775
+    """
+
+    name: ClassVar[str] = "gauge"
+    title: ClassVar[str] = "A gauge of collapse"
+    caption: ClassVar[str] = (
+        "Debiased CKA of mean and sampled codes as measured, against the square root of the share of active latents, "
+        "which it would be if all others were passive. Filled: final snapshots; open: earlier ones. On the line both "
+        "are equal."
+    )
+    width: ClassVar[Width] = "column"
+
+    def table(self, results: "Results", **options: Any) -> pd.DataFrame:
+        """run, dataset, network, objective, strength, seed, step, active, latents, expected, gauge, measured, last."""
+        evidence = results.evidence()
+        found = bands.described(evidence.posterior, evidence.runs)
+        latents = found["active"] + found["mixed"] + found["passive"]
+        expected = np.sqrt((found["active"] / latents.where(latents > 0)).astype(float))
+        final = found["step"] == found.groupby("run", observed=True)["step"].transform("max")
+        table = found.assign(latents=latents, expected=expected, measured=found["mean_sampled"], last=final)
+        return table[table["measured"].notna() & table["expected"].notna()][COLUMNS].reset_index(drop=True)
+
+    def missing(self, results: "Results") -> str:
+        return "the runs were not examined: give `vaescope examine` on the study's folder"
+
+    def note(self, table: pd.DataFrame) -> str:
+        last = table[table["last"]]
+        off = float((last["measured"] - last["expected"]).abs().median())
+        runs = wording.counted(last["run"].nunique(), "run")
+        return f"{runs}; at the end they differ by {off:.2f} in the median."
+
+    def chart(self, table: pd.DataFrame, width: Width | None = None, **options: Any) -> alt.TopLevelMixin:
+        wide = width or self.width
+        names = [wording.objective(o) for o in dict.fromkeys(table["objective"].astype(str))]
+        shown = table.assign(kind=table["objective"].astype(str).map(wording.objective))
+        shown = shown[["kind", "expected", "measured", "last", "step"]]
+        side = min(theme.total(wide) - 45, 300)
+        lowest = min(0.0, float(np.floor(10 * shown["measured"].min()) / 10))
+        axis = {"values": [0, 0.25, 0.5, 0.75, 1], "format": ".2~f"}
+        x = alt.X("expected:Q", title="√(active / latents)", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(**axis))
+        y = alt.Y("measured:Q", title="similarity of mean and sampled (debiased CKA)")
+        y["scale"], y["axis"] = alt.Scale(domain=[lowest, 1], nice=False), alt.Axis(**axis)
+        legend = {"orient": "top", "columns": 2 if wide == "column" else 4}
+        many = len(shown) > 600
+        base = alt.Chart(theme.data(shown)).encode(
+            x=x, y=y, color=theme.named("kind", names, **legend), shape=theme.shaped("kind", names, **legend)
+        )
+        early = base.transform_filter("!datum.last").mark_point(
+            filled=False, size=8 if many else 14, strokeWidth=0.6, opacity=0.35 if many else 0.6
+        )
+        final_ = base.transform_filter("datum.last").mark_point(
+            filled=True, size=16 if many else 26, opacity=0.85, strokeWidth=0
+        )
+        line = alt.Chart(alt.InlineData(values=[{"a": 0, "b": 1}])).mark_rule(
+            color=theme.GREY, strokeWidth=0.7, strokeDash=[3, 2]
+        )
+        line = line.encode(x=alt.datum(0), x2=alt.datum(1), y=alt.datum(0), y2=alt.datum(1))
+        return theme.dressed(alt.layer(line, early, final_).properties(width=side, height=side * 0.8))

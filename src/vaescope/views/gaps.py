@@ -1,0 +1,62 @@
+"""What a study does not have yet, and which command makes it. Pure."""
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+
+from vaescope.stats.evidence import Evidence
+from vaescope.views.leads import counted
+
+SHOWN_BY = {
+    "references": "intervals over examples, and curves to the start, the snapshot before, another seed",
+    "wiring": "whether the decoder only waits for its encoder",
+    "untrained": "what networks never trained score",
+    "readings": "what chance alone scores",
+    "shapes": "participation ratios and dead layers",
+    "latents": "which latents are active, mixed or passive",
+    "posterior": "mutual information, and mean against sampled codes",
+    "disentanglement": "disentanglement over training",
+}
+
+
+def gaps(
+    runs: pd.DataFrame, evidence: Evidence, computed: Collection[str], asked: Collection[str], folder: str
+) -> list[dict[str, str]]:
+    """What is missing from the page: what, why, and how to have it ("" where no command helps).
+
+    Args:
+        runs: `Results.runs`.
+        evidence: of the study.
+        computed: measures that have scores.
+        asked: measures that the study asks for.
+        folder: of the study, for the commands.
+    """
+    found = []
+    ended = int((runs["state"] == "done").sum())
+    left = int((~runs["state"].isin(["done", "diverged"])).sum())
+    if left:
+        why = f"{counted(left, 'run')} of {len(runs):,} not finished"
+        found.append({"what": "Runs", "why": why, "how": f"vaescope train {folder}"})
+    without = [name for name in asked if name not in computed]
+    if without and runs["snapshots"].sum():
+        why = f"not computed: {', '.join(without)}"
+        found.append({"what": "Similarities", "why": why, "how": f"vaescope compare {folder}"})
+    tables: Mapping[str, pd.DataFrame] = {name: getattr(evidence, name) for name in SHOWN_BY}
+    empty = [name for name, table in tables.items() if not len(table)]
+    if ended and len(empty) == len(tables):
+        why = "the study has not been examined, so verdicts lack their controls"
+        found.append({"what": "Controls", "why": why, "how": f"vaescope examine {folder}"})
+    elif ended:
+        for name in empty:
+            why = f"no table “{name}” of any run: " + (
+                "the dataset may have no factors" if name == "disentanglement" else "not examined yet"
+            )
+            found.append({"what": SHOWN_BY[name].capitalize(), "why": why, "how": f"vaescope examine {folder}"})
+        short = {name: ended - table["run"].nunique() for name, table in tables.items() if len(table)}
+        if most := max(short.values(), default=0):
+            why = f"{counted(most, 'run')} of {ended:,} not examined yet"
+            found.append({"what": "Some runs", "why": why, "how": f"vaescope examine {folder}"})
+    seeds = runs["seed"].nunique()
+    if seeds < 2:
+        found.append({"what": "Intervals", "why": "one seed has none; give the study more seeds", "how": ""})
+    return found
