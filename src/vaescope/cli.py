@@ -265,7 +265,7 @@ def status(
 def list_members(
     kind: Annotated[
         str | None,
-        typer.Argument(help="datasets, networks, objectives, measures, claims, figures, studies, ...; all if not given."),
+        typer.Argument(help="datasets, networks, objectives, measures, claims, figures, ...; all if not given."),
     ] = None,
 ) -> None:
     """List what there is to choose from."""

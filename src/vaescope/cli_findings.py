@@ -44,7 +44,7 @@ def claims(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="This claim alone; may be given again.")
     ] = None,
-    every_reading: Annotated[bool, typer.Option("--all", help="Every reading of each claim, with its interval.")] = False,
+    every_reading: Annotated[bool, typer.Option("--all", help="Every reading of each claim.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write every reading as a CSV file.")
     ] = None,
@@ -56,7 +56,7 @@ def claims(
 
     results = Results(folder)
     verdicts = judge(results.evidence(), only or None)
-    table(VERDICT_COLUMNS, verdict_rows(verdicts), title=f"Claims, judged by {results.study.name}")
+    table(VERDICT_COLUMNS, verdict_rows(verdicts), title=f"Claims in the study {results.study.name}")
     for line in whys(verdicts):
         say(line)
     if every_reading:

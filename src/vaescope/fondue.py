@@ -153,8 +153,8 @@ def _notes(tried: "pd.DataFrame", steps: int, choice: Choice) -> Iterator[str]:
     if len(idle):
         numbers = ", ".join(map(str, idle["latents"].drop_duplicates()))
         yield (
-            f"Every latent was passive in {len(idle)} of {len(tried)} runs, with {numbers} latents: nothing was learned "
-            f"in {steps:,} steps, so that these runs say nothing of the number needed. Train longer, or take more seeds."
+            f"Every latent was passive in {len(idle)} of {len(tried)} runs, with {numbers} latents: nothing was "
+            f"learned in {steps:,} steps. Such runs do not say how many are needed: train longer, take more seeds."
         )
     means = tried.groupby("latents")["difference"].mean()
     if not means.is_monotonic_increasing:

@@ -65,6 +65,11 @@ class SimilarityMatrix:
             f"{len(self.warnings)} warning(s))"
         )
 
+    def _repr_html_(self) -> str:
+        from vaescope.views.notebook import matrix_html
+
+        return matrix_html(self)
+
     def __getitem__(self, pair: tuple[str, str]) -> float:
         """The score of two labels."""
         found = []

@@ -11,7 +11,7 @@ def big_results(runs: int = 1000, seeds: int = 5, snapshots: int = 12, **options
     steps = [0, *(2**k for k in range(snapshots - 1))]
     asked = study(
         name=f"{runs:,} runs",
-        datasets=[f"dataset {k}" for k in range(runs // (len(STRENGTHS) * len(OBJECTIVES) * seeds))],
+        datasets=[f"dataset {k}" for k in range(max(1, runs // (len(STRENGTHS) * len(OBJECTIVES) * seeds)))],
         objectives={name: {"beta": STRENGTHS} for name in OBJECTIVES},
         seeds=seeds,
         steps=steps[-1],

@@ -8,7 +8,7 @@ def choose(page: Page, **values: int | str) -> None:
     for name, value in values.items():
         at = page.locator(f"#{name.replace('_', '-')}")
         if at.evaluate("e => e.tagName") == "SELECT":
-            at.select_option(**({"index": value} if isinstance(value, int) else {"value": value}))
+            at.select_option(index=value) if isinstance(value, int) else at.select_option(value)
         else:
             at.evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input', { bubbles: true })); }", value)
     page.wait_for_selector("html[data-ready=yes]")
@@ -18,7 +18,9 @@ def look(page: Page, *views: str) -> None:
     """Bring views into the window: they are drawn when they come near."""
     for view in views:
         page.locator(f"#{view}").scroll_into_view_if_needed()
-        page.wait_for_function("id => document.getElementById(id).querySelector('svg, td[role=gridcell], dl')", arg=view)
+        page.wait_for_function(
+            "id => document.getElementById(id).querySelector('svg, td[role=gridcell], dl')", arg=view
+        )
 
 
 def numbers(page: Page, table: str) -> list[list[str]]:

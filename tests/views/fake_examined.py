@@ -123,6 +123,7 @@ def latents(results: Any, runs: list[int]) -> pd.DataFrame:
         {"run": (run, [results.ids[i] for i in runs]), "kind": (np.where(dead, 0, 2), ["passive", "mixed", "active"])},
         **{"step": steps[time], "latent": latent, "variance": variance, "variance_spread": 0.01 * variance},
         **{"mean_variance": 1 - variance, "kl": np.where(dead, 0.0, 3.0), "active_unit": ~dead},
+        information=np.where(dead, 0.0, 0.5 * np.log1p((1 - variance) / variance)),
     )
 
 
@@ -140,7 +141,15 @@ def posterior(results: Any, runs: list[int]) -> pd.DataFrame:
     }
     gauge = np.sqrt(active / count)
     ids = {"run": (run, [results.ids[i] for i in runs])}
-    return frame(ids, step=steps[time], **whole, **nats, mean_sampled=0.98 * gauge, gauge=gauge)
+    return frame(
+        ids,
+        step=steps[time],
+        **whole,
+        **nats,
+        mean_sampled=0.98 * gauge,
+        gauge=gauge,
+        expected_mean_sampled=0.97 * gauge,
+    )
 
 
 def disentanglement(results: Any, runs: list[int]) -> pd.DataFrame:
@@ -157,9 +166,9 @@ MADE = {name: globals()[name] for name in NAMES}
 
 def evidence_of(results: Any) -> Evidence:
     """The same tables by the main measure, and those that need no examination."""
-    from vaescope.stats.gathering import main_similarity, runs_of
+    from vaescope.stats.gathering import runs_of
 
-    measure = main_similarity(results.study)
+    measure = "cka" if "cka" in results.study.measures else ""
     tables = {name: results.examined(name) for name in NAMES}
     for name in ("references", "wiring", "untrained", "abroad"):
         tables[name] = tables[name][(tables[name]["measure"] == measure).to_numpy(bool)].reset_index(drop=True)

@@ -216,12 +216,19 @@ class FakeResults:
         grown = both + (1 - both) * (1 - np.abs(learned[:, None] - learned_b))
         other = (1.0 if i == j else 0.93) - 0.02 * (near < 0.1)
         score = near * grown * other - 0.03 * (near < 0.08)
+        score = score + 0.03 * (1 - score) * self._noise(i, j, len(score))
         if i == j:
             np.fill_diagonal(score, 1)
         if self.study.measures[measure].pairs == "needed":
             same = (step[:, None] == step_b) & (i == j)
             score[~(same | (depth[:, None] == depth_b))] = np.nan
         return score.astype(np.float32)
+
+    def _noise(self, i: int, j: int, size: int) -> np.ndarray:
+        """The same for (j, i), turned: no two runs are quite alike, which is what makes a page large."""
+        noise = np.random.default_rng([min(i, j), max(i, j)]).uniform(-1, 1, (size, size)).astype(np.float32)
+        noise = noise if i <= j else noise.T
+        return np.triu(noise) + np.triu(noise, 1).T if i == j else noise
 
     def _there(self, i: int) -> np.ndarray:
         return np.repeat(np.isin(self.folder.runs[i].snapshots, self.made[self.ids[i]]), len(DISTINCT))

@@ -10,7 +10,7 @@ ORDER = [name for name, _ in DISTINCT]
 TICKS = [0, 1, 10, 100, 700]
 
 
-def charts() -> dict[str, alt.Chart | alt.LayerChart]:
+def every_chart() -> dict[str, alt.Chart | alt.LayerChart]:
     results = FakeResults()
     run = results.folder.runs[0].id
     cells = tables.heatmap_table(*results.scores("procrustes"), (run, 0), (run, 700))
@@ -30,7 +30,7 @@ def charts() -> dict[str, alt.Chart | alt.LayerChart]:
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, alt.Chart | alt.LayerChart]:
-    return charts()
+    return every_chart()
 
 
 @pytest.mark.parametrize("name", ["heatmap", "curves", "settling", "losses", "latents"])
@@ -75,14 +75,6 @@ def test_every_line_has_contrast_of_3_on_the_light_page_and_on_the_dark_one(colo
     for page in ("#fcfbf8", "#13161a"):
         bright, dark = sorted((luminance(colour), luminance(page)), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) >= 3
-
-
-def test_a_page_spec_carries_no_rows_of_its_own(drawn):
-    for name, chart in drawn.items():
-        spec = charts.page_spec(chart)
-        names = [part["data"] for part in [spec, *spec.get("layer", [])] if "name" in part.get("data", {})]
-        assert names, name
-        assert all("values" not in data for data in names)
 
 
 def test_more_rows_than_altairs_limit_are_drawn_without_touching_its_settings():

@@ -1,7 +1,7 @@
 """Names are data: whatever they hold, the page shows them and runs none of them."""
 
 import pytest
-from tests.views.driving import choose, numbers
+from tests.views.driving import choose, look, numbers
 from tests.views.fake_results import LAYERS, FakeResults, study
 
 pytestmark = pytest.mark.browser
@@ -73,25 +73,27 @@ def test_names_are_shown_as_they_are_and_never_run(opened, written, monkeypatch)
     page = it.page
     assert page.evaluate("[window.hit, window.violations, document.scripts.length]") == [None, [], 3]
     assert page.locator("h1").text_content() == ATTACKS[1] + ATTACKS[2]
+    strengths = [f"{ATTACKS[5]}={attack}" for attack in ATTACKS]
+    for select, texts in (("strength", strengths), ("dataset", [ATTACKS[3]]), ("objective", [ATTACKS[4]])):
+        assert page.locator(f"#pick-{select} option").evaluate_all("all => all.map(e => e.textContent)") == texts
     labels = [f"{ATTACKS[5]} {attack}, seed 0" for attack in ATTACKS]
-    for select in ("heat-run-a", "heat-run-b", "curve-run", "loss-run", "picture-run"):
-        assert page.locator(f"#{select} option").evaluate_all("all => all.map(e => e.textContent)") == labels
-    table = page.locator("#finding tbody th").evaluate_all("all => all.map(e => e.textContent)")
+    table = page.locator('[aria-label="Table of runs"] tbody tr').evaluate_all(
+        "all => all.map(e => e.cells[0].textContent)"
+    )
     assert table == labels
-    identifiers = page.locator("#method code").all_text_contents()
-    assert identifiers == [run.id for run in results.folder.runs]
+    identifiers = page.locator('[aria-label="Run identifiers"] tbody tr')
+    assert identifiers.evaluate_all("all => all.map(e => e.cells[1].textContent)") == [
+        run.id for run in results.folder.runs
+    ]
+    assert ATTACKS[3] in page.locator("#rerun").text_content()
+    look(page, "heat")
     assert [row[0] for row in numbers(page, "heat-table")][:4] == ATTACKS[:4]
-    drawn = [text.rstrip("…") for text in page.locator("#settling text").all_text_contents() if text.endswith("…")]
-    assert [any(len(text) > 8 and attack.startswith(text) for text in drawn) for attack in ATTACKS[1:4]] == [True] * 3
-    box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
     for k in range(4):
-        page.locator("#heat").scroll_into_view_if_needed()
-        box = page.locator("#heat .role-frame > g > path.background").first.bounding_box()
-        side = box["width"] / 15
-        page.mouse.move(box["x"] + (k + 0.5) * side, box["y"] + (k + 0.5) * side)
-        assert page.locator("#tip dd").all_text_contents()[0] == ATTACKS[k]
+        page.locator("#heat td[role=gridcell]").nth(k * 15 + k).hover()
+        assert any(ATTACKS[k] in text for text in page.locator("#tip").all_text_contents())
     for i in range(0, len(ATTACKS), 7):
-        choose(page, heat_run_a=i, curve_run=i, loss_run=i, picture_run=i)
-        assert labels[i] in page.locator("#heat-status").text_content()
-    assert page.evaluate("[window.hit, window.violations, document.querySelectorAll('img').length]") == [None, [], 2]
+        choose(page, pick_strength=i)
+        assert ATTACKS[i] in page.locator("#heat-status, #view-heat").all_text_contents()[0]
+    assert page.evaluate("[window.hit, window.violations]") == [None, []]
+    assert page.locator("img").count() == 2
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")

@@ -14,10 +14,13 @@ READINGS = ("run", "measure", "layer", "part", "step", "n", "score", "null_mean"
 SHAPES = ("run", "layer", "part", "step", "n", "features", "participation", "variance", "dead", "top_share")
 ABROAD = ("run", "measure", "dataset_b", "run_b", "layer", "part", "score")
 ENDS = ("run_a", "run_b", "layer", "part", "score", "floor")
-LATENTS = ("run", "step", "latent", "kind", "variance", "variance_spread", "mean_variance", "kl", "active_unit")
+LATENTS = (
+    *("run", "step", "latent", "kind", "variance", "variance_spread", "mean_variance", "kl", "active_unit"),
+    "information",
+)
 POSTERIOR = (
     *("run", "step", "active", "mixed", "passive", "active_units", "kl", "mutual_information", "marginal_kl"),
-    *("total_correlation", "mean_sampled", "gauge"),
+    *("total_correlation", "mean_sampled", "gauge", "expected_mean_sampled"),
 )
 DISENTANGLEMENT = ("run", "step", "codes", "score", "value")
 

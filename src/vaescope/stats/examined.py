@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEY = b"vaescope"
 FOLDER = "examined"
 
-# Pyarrow, pandas and the store are imported where they are used: finding the measures imports every file of this folder.
+# Pyarrow, pandas and the store are imported where they are used: finding the measures imports all files here.
 
 
 def wanted(folder: "StudyFolder") -> tuple[str, ...]:

@@ -38,12 +38,14 @@ class DCI(CodeScore):
             linear regression of the number of the class, which suits factors whose classes are in order.
         trees: of a forest.
         depth: of each tree of a forest, at most.
+        leaf: examples in each leaf of a forest, at least.
         penalty: of the lasso, with latents and factors of variance 1.
     """
 
     predictor: Predictor = "forest"
     trees: int = 10
     depth: int = 8
+    leaf: int = 5
     penalty: float = 0.02
 
     def __post_init__(self) -> None:
@@ -51,6 +53,7 @@ class DCI(CodeScore):
             raise UsageError(f"predictor: expected forest, boosting or lasso, got {self.predictor!r}.")
         at_least(self.name, "trees", self.trees, 1)
         at_least(self.name, "depth", self.depth, 1)
+        at_least(self.name, "leaf", self.leaf, 1)
         at_least(self.name, "penalty", self.penalty, 0)
 
     @abstractmethod
@@ -62,7 +65,7 @@ class DCI(CodeScore):
 
     def importance(self, labelled: Labelled, seed: int) -> Importance:
         """What the predictor learns from two thirds of the examples, and how it does on the others."""
-        key = ("importance", self.predictor, self.trees, self.depth, self.penalty, seed)
+        key = ("importance", self.predictor, self.trees, self.depth, self.leaf, self.penalty, seed)
         return labelled.once(key, lambda: self._importance(labelled, seed))
 
     def _importance(self, labelled: Labelled, seed: int) -> Importance:
@@ -95,7 +98,7 @@ class DCI(CodeScore):
             left = np.sqrt(np.mean((line.predict(tested) - (right - mean) / spread) ** 2))
             return np.abs(np.asarray(line.coef_, np.float64)), float(max(0.0, 1 - left))
         model = self._trees(seed).fit(x, classes)
-        return np.asarray(model.feature_importances_, np.float64), float(model.score(tested, right))
+        return np.asarray(model.feature_importances_, np.float64), float(np.mean(model.predict(tested) == right))
 
     def _trees(self, seed: int) -> Any:
         from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -103,7 +106,12 @@ class DCI(CodeScore):
         if self.predictor == "boosting":
             return GradientBoostingClassifier(random_state=seed % 2**32)
         return RandomForestClassifier(
-            self.trees, max_depth=self.depth, max_features=None, random_state=seed % 2**32, n_jobs=1
+            self.trees,
+            max_depth=self.depth,
+            min_samples_leaf=self.leaf,
+            max_features=1.0,
+            random_state=seed % 2**32,
+            n_jobs=1,
         )
 
 

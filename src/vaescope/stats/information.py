@@ -7,13 +7,15 @@ from jaxtyping import Float64, Int64
 
 from vaescope.stats.labelled import Labelled
 
+PERMUTATIONS = 5
+
 Binning = Literal["width", "quantile"]
 
 
 def information(labelled: Labelled, bins: int, binning: Binning = "width") -> Float64[np.ndarray, "d f"]:
     """I(latent; factor) in nats, of the empirical joint distribution (the plug-in estimate); at least 0.
 
-    It is too large by about (bins - 1)(classes - 1) / 2n where latent and factor are independent (Miller 1955).
+    It is too large by about (bins - 1)(classes - 1) / 2n where latent and factor are independent.
 
     Args:
         labelled: codes and factors.
@@ -30,6 +32,16 @@ def _information(labelled: Labelled, bins: int, binning: Binning) -> Float64[np.
         for j, classes in enumerate(labelled.factors.T):
             found[i, j] = _mutual(cut[:, i], classes)
     return found
+
+
+def by_chance(labelled: Labelled, bins: int, binning: Binning, seed: int) -> Float64[np.ndarray, "d f"]:
+    """What `information` gives where codes and factors have nothing to do with each other, the mean of permutations."""
+    rng = np.random.default_rng([seed, 4])
+    orders = [rng.permutation(labelled.n) for _ in range(PERMUTATIONS)]
+    tables = [
+        _information(Labelled(labelled.codes, labelled.factors[o], labelled.positions), bins, binning) for o in orders
+    ]
+    return np.mean(tables, axis=0)
 
 
 def discretised(codes: Float64[np.ndarray, "n d"], bins: int, binning: Binning = "width") -> Int64[np.ndarray, "n d"]:

@@ -139,9 +139,21 @@ class Labelled:
         return Groups(rows, start[classes[rows]], counts[classes[rows]])
 
     def split(self, seed: int) -> tuple[Int64[np.ndarray, " t"], Int64[np.ndarray, " h"]]:
-        """Two thirds of the examples to learn from and the others to be tested on, the same for all scores."""
+        """Two thirds of the examples to learn from and the others to be tested on, the same for all scores.
+
+        Raises:
+            RepresentationError: "too_few": a factor has fewer than two examples a value, so that nothing can be learnt.
+        """
         order = np.random.default_rng([seed, 1]).permutation(self.n)
-        return order[: int(TRAINED_ON * self.n)], order[int(TRAINED_ON * self.n) :]
+        learnt, tested = order[: int(TRAINED_ON * self.n)], order[int(TRAINED_ON * self.n) :]
+        for position, classes in zip(self.positions, self.factors[learnt].T, strict=True):
+            if 2 * len(np.unique(classes)) > len(learnt):
+                raise RepresentationError(
+                    f"factor {position} has {len(np.unique(classes))} values among {len(learnt)} examples, too many to "
+                    "learn to tell them. Use more examples.",
+                    "too_few",
+                )
+        return learnt, tested
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made at most once for each key."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
-from vaescope.stats import convergence, matched
+from vaescope.stats import convergence, logged, matched
 from vaescope.stats.compare import grid_of, kind_of, measures_of
 from vaescope.stats.measure import Reason
 from vaescope.stats.origin import Origin, origin_of
@@ -50,6 +51,10 @@ class Results:
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r}): {self.study.name}, {len(self.folder.runs)} runs"
+
+    def _repr_html_(self) -> str:
+        # Views see results, never the reverse: only a notebook that shows them asks for their picture.
+        return import_module("vaescope.views.notebook").results_html(self)
 
     @property
     def study(self) -> "Study":
@@ -97,37 +102,17 @@ class Results:
     @property
     def losses(self) -> "pd.DataFrame":
         """Nats per example, means over the batch of a step: run, step, loss, reconstruction, kl, regularisation."""
-        import pandas as pd
-
-        names = ["loss", "reconstruction", "kl", "regularisation"]
-        rows = [(run, e["step"], *(_number(e[name]) for name in names)) for run, e in self._events() if "loss" in e]
-        return pd.DataFrame(rows, columns=["run", "step", *names])
+        return logged.losses(self._events())
 
     @property
     def notes(self) -> "pd.DataFrame":
         """What else the objectives logged, such as capacities and total correlations: run, step, note, value."""
-        import pandas as pd
-
-        known = {"step", "loss", "reconstruction", "regularisation", "kl", "kl_per_latent"}
-        rows = [
-            (run, e["step"], name, _number(value))
-            for run, e in self._events()
-            for name, value in e.items()
-            if name not in known and isinstance(value, int | float | None)
-        ]
-        return pd.DataFrame(rows, columns=["run", "step", "note", "value"])
+        return logged.notes(self._events())
 
     @property
     def latents(self) -> "pd.DataFrame":
         """KL of each latent in nats: run, step, latent, kl."""
-        import pandas as pd
-
-        rows = [
-            (run, e["step"], latent, _number(kl))
-            for run, e in self._events()
-            for latent, kl in enumerate(e.get("kl_per_latent", ()))
-        ]
-        return pd.DataFrame(rows, columns=["run", "step", "latent", "kl"])
+        return logged.latents(self._events())
 
     def similarity(self, measure: str | list[str] | None = None, **selection: object) -> "pd.DataFrame":
         """The scores of the selected pairs, each unordered pair once, self pairs included; only their blocks are read.
@@ -344,7 +329,3 @@ def open(path: str | Path) -> Results:
         CorruptArtifact: its `study.json` is damaged.
     """
     return Results(path)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else float(value)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run
     from vaescope.stats.course import Course
+    from vaescope.stats.latents.codes import Codes
 
 MOST_EXAMPLES = 1000  # of the probe set, in examinations: intervals are scaled from there
 
@@ -123,6 +124,13 @@ class Subject:
         from vaescope.stats.course import course_of
 
         return course_of(self)
+
+    @cached_property
+    def codes(self) -> "tuple[Codes, ...]":
+        """What the encoder says of the examples at each snapshot; without snapshots whose codes are not finite."""
+        from vaescope.stats.latents.codes import codes
+
+        return tuple(codes(self))
 
     def steps_of(self, run: "Run") -> tuple[int, ...]:
         """The snapshots of a run that are there, ascending; none of a run that has not ended."""

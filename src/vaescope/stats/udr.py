@@ -53,7 +53,7 @@ def udr(
 
     Args:
         codes: of each run, usually the means, (n, d); the examples are the same and in the same order.
-        kl: KL divergence of each latent from the prior, in nats, (d,) for each run. None: all that move are informative.
+        kl: KL divergence of each latent from the prior, in nats, (d,) a run. None: all that move are informative.
         relation: "spearman": |rank correlation|; "lasso": |weights| of a lasso, of latents with variance 1, which
             leaves small relations out, the choice of disentanglement_lib.
         smallest: KL from which on a latent is informative.

@@ -1,6 +1,7 @@
 """Verdicts for a page: every number as a text for its template, and as a number for its script. Pure."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ def answers(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         href, link = _link(said.figures)
         made.append(
             {"claim": verdict.claim, "number": said.number, "title": said.title, "statement": said.statement}
-            | {"word": verdict.word, "tone": TONES[verdict.word], "why": verdict.why}
+            | {"word": verdict.word, "tone": TONES[verdict.word], "why": minus(verdict.why)}
             | {"statistic": said.statistic, "threshold": said.threshold, "unit": said.unit}
             | {"plain": reading(verdict.plain, said.unit)}
             | {"readings": [reading(r, said.unit) for r in verdict.readings]}
@@ -81,7 +82,7 @@ def reading(found: Reading, unit: str = "") -> dict[str, Any]:
         "seeds": found.seeds,
         "counted": runs if found.runs else "no run",
         "p": _p(found.p),
-        "note": found.note,
+        "note": minus(found.note),
     }
 
 
@@ -117,6 +118,11 @@ def value(number: float) -> str:
     digits = 0 if abs(number) >= 100 else 1 if abs(number) >= 10 else 2
     text = f"{number:,.{digits}f}"
     return (text.removeprefix("-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+
+
+def minus(text: str) -> str:
+    """A text with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
 
 
 def _p(number: float) -> str:

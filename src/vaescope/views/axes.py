@@ -10,11 +10,13 @@ import pandas as pd
 from vaescope.runs.study import Run, Study
 from vaescope.stats import matched
 from vaescope.views import method, tables
+from vaescope.views.packed import Kind
 from vaescope.views.tiles import spread
 
 MOST_CELLS = 450_000
 """Runs x layers x snapshots x measures on a page: beyond, there are fewer snapshots of each run."""
 
+MOST_OF_TWO_BYTES = 60_000
 FEWEST_STEPS = 5
 
 
@@ -78,6 +80,11 @@ class Axes:
     def left_out(self) -> int:
         """Snapshots that are there and not on the page."""
         return sum(len(self.snapshots[run]) - len(self.there[run]) for run in self.runs)
+
+    @property
+    def kind(self) -> Kind:
+        """Bytes of a number that there is for every run, layer and snapshot: one where there are many."""
+        return "u1" if len(self.runs) * len(self.layers) * len(self.steps) > MOST_OF_TWO_BYTES else "u2"
 
     def of_part(self, part: str) -> np.ndarray:
         """Places of the layers of a part."""

@@ -1,7 +1,7 @@
 """Table -> chart: Altair charts that draw and write nothing. Each one's table is a function of `vaescope.views.tables`.
 
-Every chart can be saved by itself: `chart.save("layers.svg")` (or .png, .pdf) needs no browser. In the report the same
-charts are fed by name, so that a picker changes the numbers and not the chart.
+Every chart can be saved by itself: `chart.save("layers.svg")` (or .png, .pdf) needs no browser. They are for notebooks:
+the report draws its own, which a keyboard can walk (`templates/report-chart.js`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -182,22 +182,6 @@ def latents(table: pd.DataFrame, names: Sequence[str], ticks: Sequence[int], hig
         tooltip=["latent:N", "step:Q", alt.Tooltip("kl:Q", format=".3f")],
     )
     return _dressed(chart.properties(width=600, height=250, description="KL of each latent over training steps"))
-
-
-def page_spec(chart: alt.Chart | alt.LayerChart, container: bool = True) -> dict[str, Any]:
-    """The chart as Vega-Lite for the report: its named data left to the page, and as wide as its place."""
-    spec = chart.to_dict()
-    for part in [spec, *spec.get("layer", [])]:
-        if part.get("data", {}).get("name"):
-            part["data"].pop("values", None)
-        if "mark" in part:
-            part["mark"]["aria"] = (
-                False  # hundreds of marks are no use read aloud: the page has their numbers in tables
-            )
-    if container:
-        spec["width"] = "container"
-        spec["autosize"] = {"type": "fit-x", "contains": "padding"}
-    return spec
 
 
 def _steps(ticks: Sequence[int]) -> alt.X:

@@ -26,7 +26,8 @@ POSTERIOR = {
     "marginal_kl": ("KL of the aggregate posterior to the prior", "nats"),
     "total_correlation": ("total correlation of the aggregate posterior", "nats"),
     "mean_sampled": ("CKA of mean and sampled codes", ""),
-    "gauge": ("√(active / latents): the same in closed form", ""),
+    "expected_mean_sampled": ("the same, as the latents' variances have it", ""),
+    "gauge": ("√(active / latents): the same in short", ""),
 }
 OF_LATENTS, OF_CODES, OF_LOSSES = "latents", "posterior and disentanglement", "losses"
 
@@ -75,7 +76,7 @@ def posterior(axes: Axes, table: pd.DataFrame, arrays: Arrays) -> list[dict[str,
     for name, (title, unit) in POSTERIOR.items() if len(table) else ():
         values = axes.over_steps(table, name)
         if np.isfinite(values).any():
-            made.append({"name": name, "title": title, "unit": unit, **_over_training(axes, values, "u2", arrays)})
+            made.append({"name": name, "title": title, "unit": unit, **_over_training(axes, values, axes.kind, arrays)})
     return made
 
 
@@ -121,5 +122,5 @@ def losses(axes: Axes, table: pd.DataFrame, arrays: Arrays) -> dict[str, Any] | 
 
 def _over_training(axes: Axes, values: np.ndarray, kind: Any, arrays: Arrays) -> dict[str, Any]:
     found = over_seeds(values, axes.of, len(axes.settings))
-    settings = {name: arrays.put(getattr(found, name), "u2", section=OF_CODES) for name in found._fields}
+    settings = {name: arrays.put(getattr(found, name), axes.kind, section=OF_CODES) for name in found._fields}
     return {"settings": settings, "runs": arrays.put(values, kind, section=OF_CODES)}

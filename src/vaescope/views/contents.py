@@ -11,6 +11,7 @@ from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Study
 from vaescope.stats import convergence
 from vaescope.stats.claim import Verdict
+from vaescope.stats.dynamics.flags import flags
 from vaescope.stats.dynamics.leads import leads
 from vaescope.stats.dynamics.settling import settling_steps
 from vaescope.stats.evidence import Evidence
@@ -18,14 +19,14 @@ from vaescope.stats.judge import judge
 from vaescope.stats.matched import What
 from vaescope.views import method, page
 from vaescope.views.axes import Axes, axes
+from vaescope.views.curvesets import Curves, curves
 from vaescope.views.differing import Compared, objective_tables
 from vaescope.views.explore import Examined, Explored, explored
 from vaescope.views.maps import Scored
 from vaescope.views.opening import Opening, opening
 
-TABLES = ("references", "wiring", "readings", "shapes", "latents", "posterior", "disentanglement")
-OF_ONE_MEASURE = ("references", "wiring")
-"""The evidence has these of the main measure alone."""
+TABLES = ("readings", "shapes", "latents", "posterior", "disentanglement")
+ALL = ("references", "wiring", *TABLES, "untrained", "abroad")
 
 
 @runtime_checkable
@@ -104,25 +105,21 @@ def content(results: Readable, tick: Callable[[], object] = lambda: None) -> Con
     there = results.snapshot_steps
     along = axes(study, runs, frames.runs, frames.layers, there, _computed(results, frames.curves))
     measure = method.main_measure([*study.measures])
+    lines = _curves(results, along, frames.curves)
+    tick()
     evidence = results.evidence()
     tick()
-    several = sum(not method.is_distance(name) for name in along.measures) > 1
-    tables = {
-        name: results.examined(name) if several and name in OF_ONE_MEASURE else getattr(evidence, name)
-        for name in TABLES
-    }
-    dense = {name: choice.pairs == "all" for name, choice in study.measures.items()}
     found = explored(
         along,
-        frames.curves,
+        lines,
         frames.settling,
         frames.losses,
         frames.latents,
-        Examined(**tables),
-        _flagged(evidence),
+        Examined(**{name: getattr(evidence, name) for name in TABLES}),
+        flags(evidence.readings, evidence.shapes, evidence.references),
         results.blocks,
         results.slots_of,
-        dense,
+        {name: choice.pairs == "all" for name, choice in study.measures.items()},
         tick,
     )
     similar = not method.is_distance(measure)
@@ -137,7 +134,7 @@ def content(results: Readable, tick: Callable[[], object] = lambda: None) -> Con
         opening=opening(found.curves, measure, evidence),
         explored=found,
         differing=objectives_beside(results, measure) if similar else [],
-        examined=tuple(name for name in (*TABLES, "untrained", "abroad") if len(getattr(evidence, name))),
+        examined=tuple(name for name in ALL if len(getattr(evidence, name))),
         scores=tuple(str(name) for name in evidence.disentanglement["score"].unique()),
     )
 
@@ -190,7 +187,7 @@ def _computed(results: Readable, curves: pd.DataFrame) -> list[str]:
     return made
 
 
-def _flagged(evidence: Evidence) -> pd.DataFrame:
-    from vaescope.stats.dynamics.flags import flags
-
-    return flags(evidence.readings, evidence.shapes, evidence.references)
+def _curves(results: Readable, along: Axes, own: pd.DataFrame) -> Curves:
+    """The curves of all measures. Their tables, by far the largest, are let go before the evidence is read."""
+    tables = (results.examined(name) for name in ("references", "wiring", "readings"))
+    return curves(along, own, *tables)

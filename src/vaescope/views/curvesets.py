@@ -30,8 +30,9 @@ LEAST = -1.0
 """Corrected and calibrated scores below are shown as this: a floor near 1 leaves almost nothing to divide by."""
 
 HIGHEST_FLOOR = 1 - 1e-6
-RUNS_BUDGET = 1_600_000
-"""Scores of single runs beside those towards their own end, which are always there."""
+SETTINGS_BUDGET = 1_300_000
+RUNS_BUDGET = 400_000
+"""Bytes of curves of settings, and of single runs beside those towards their own end, which are always there."""
 
 SECTION, OF_RUNS = "curves of settings", "curves of runs"
 
@@ -64,23 +65,36 @@ class Curves:
         there = {key[place] for key in self.known}
         return [{"name": name, "title": title} for name, title in names.items() if name in there]
 
-    def packed(self, arrays: Arrays) -> list[dict[str, Any]]:
-        """For the page's script; single runs towards their end always, elsewhere while there is room."""
-        made = []
-        spent = 0
-        for key, values in self.known.items():
+    def packed(self, arrays: Arrays) -> tuple[list[dict[str, Any]], int]:
+        """For the page's script, the most telling first, while there is room; and how many were left out."""
+        made: list[dict[str, Any]] = []
+        spent = {"settings": 0, "runs": 0}
+        for key in sorted(self.known, key=self._place):
             measure, reference, reading, control = key
-            found = over_seeds(values, self.axes.of, len(self.axes.settings), self.draws.get(key))
+            values = self.known[key]
+            spent["settings"] += len(self.axes.settings) * values[0].size * (4 if self.axes.kind == "u2" else 3)
+            if spent["settings"] > SETTINGS_BUDGET and made:
+                continue
             own = (reference, reading, control) == ("final", "raw", "")
-            spent += 0 if own else values.size
-            runs = arrays.put(values, "u2" if own else "u1", section=OF_RUNS) if own or spent <= RUNS_BUDGET else None
-            least = -1.0 if reading == "raw" else LEAST
-            low, high = np.maximum(found.low, least), np.minimum(found.high, np.maximum(1.0, found.mean))
-            settings = {"mean": arrays.put(found.mean, "u2", section=SECTION)}
-            settings |= {n: arrays.put(v, "u1", section=SECTION) for n, v in (("low", low), ("high", high))}
+            spent["runs"] += 0 if own else values.size
+            runs = None
+            if own or spent["runs"] <= RUNS_BUDGET:
+                runs = arrays.put(values, self.axes.kind if own else "u1", section=OF_RUNS)
+            found = over_seeds(values, self.axes.of, len(self.axes.settings), self.draws.get(key))
+            ends = {"low": np.maximum(found.low, LEAST), "high": np.minimum(found.high, np.maximum(1.0, found.mean))}
+            settings = {"mean": arrays.put(found.mean, self.axes.kind, section=SECTION)}
+            settings |= {name: arrays.put(end, "u1", section=SECTION) for name, end in ends.items()}
             head = {"measure": measure, "reference": reference, "reading": reading, "control": control}
             made.append(head | {"settings": settings, "runs": runs})
-        return made
+        return made, len(self.known) - len(made)
+
+    def _place(self, key: tuple[str, str, str, str]) -> tuple[bool, bool, int, int, int]:
+        """Towards the end as trained comes first, then the main measure, then what answers more."""
+        measure, reference, reading, control = key
+        rank = self.axes.measures.index(measure)
+        plain = reference == "final" and not control
+        order = ["final", "other", "previous", "start"].index(reference)
+        return (not plain, rank > 0, rank, order + list(CONTROLS).index(control), [*READINGS].index(reading))
 
 
 def curves(
@@ -129,7 +143,7 @@ def _split(axes: Axes, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray | No
     halves = table[draw >= 0]
     shape = (int(draw.max()) + 1, *whole.shape)
     places = [axes.place(f"{a}s", halves[a]) for a in ("run", "layer", "step")]
-    return whole, scattered(shape, [draw[draw >= 0], *places], halves["score"])
+    return whole, scattered(shape, [draw[draw >= 0], *places], halves["score"]).astype(np.float32)
 
 
 def _chosen(table: pd.DataFrame, **values: str) -> pd.DataFrame:

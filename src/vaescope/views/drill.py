@@ -71,9 +71,9 @@ def flags(axes: Axes, table: pd.DataFrame, arrays: Arrays) -> dict[str, Any] | N
     keys = ["measure", "setting", "layer", "step", "flag"]
     grouped = shown.groupby(keys, sort=False, observed=True)["reason"].agg(["first", "size"]).reset_index()
     reasons: dict[str, list[list[object]]] = {}
-    for row in grouped.iloc[_some(len(grouped))].itertuples(index=False):
-        key = f"{row.measure},{row.setting},{row.layer},{row.step}"
-        reasons.setdefault(key, []).append([str(row.flag), str(row.first), int(row.size)])
+    for row in grouped.iloc[_some(len(grouped))].to_dict("records"):
+        key = ",".join(str(row[name]) for name in keys[:-1])
+        reasons.setdefault(key, []).append([str(row["flag"]), str(row["first"]), int(row["size"])])
     return {
         "words": words,
         "meaning": {word: str(shown.loc[shown["flag"] == word, "reason"].iloc[0]) for word in words},

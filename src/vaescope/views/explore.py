@@ -9,20 +9,23 @@ import pandas as pd
 from vaescope.stats.claim import Verdict
 from vaescope.views import answers, codes, drill
 from vaescope.views.axes import Axes, scattered
-from vaescope.views.curvesets import CONTROLS, READINGS, REFERENCES, Curves, curves
+from vaescope.views.curvesets import CONTROLS, READINGS, REFERENCES, Curves
 from vaescope.views.maps import Maps, Scored, maps
 from vaescope.views.opening import Opening
 from vaescope.views.packed import Arrays
 
 SETTLING = "settling steps"
+ARRAYS_BUDGET = 3_400_000
+"""Deflated bytes of all arrays; base64 makes a third more of them."""
+
+SHRUNK = 0.85  # of heatmaps, by deflating
+LEAST_ROOM = 700_000
 
 
 @dataclass(frozen=True)
 class Examined:
     """Tables of `vaescope.stats.evidence`, of all measures; without rows where a study was not examined."""
 
-    references: pd.DataFrame
-    wiring: pd.DataFrame
     readings: pd.DataFrame
     shapes: pd.DataFrame
     latents: pd.DataFrame
@@ -39,6 +42,7 @@ class Explored:
     curves: Curves
     maps: Maps
     parts: Mapping[str, Any]
+    curves_left_out: int = 0
 
     def described(
         self, study: Mapping[str, Any], opening: Opening, verdicts: Sequence[Verdict], pictures: Mapping[str, Any]
@@ -55,7 +59,7 @@ class Explored:
 
 def explored(
     axes: Axes,
-    own: pd.DataFrame,
+    made: Curves,
     settling: pd.DataFrame,
     losses: pd.DataFrame,
     logged: pd.DataFrame,
@@ -70,7 +74,7 @@ def explored(
 
     Args:
         axes: of the page.
-        own: `Results.curves`.
+        made: its curves.
         settling: `Results.settling`.
         losses: `Results.losses`.
         logged: `Results.latents`.
@@ -82,9 +86,9 @@ def explored(
         tick: likewise.
     """
     arrays = Arrays()
-    made = curves(axes, own, examined.references, examined.wiring, examined.readings)
+    lines, without = made.packed(arrays)
     parts = {
-        "curves": made.packed(arrays),
+        "curves": lines,
         "settling": _settling(axes, settling, arrays),
         "drill": drill.drill(axes, examined.readings, arrays),
         "shapes": drill.shapes(axes, examined.shapes, arrays),
@@ -94,7 +98,10 @@ def explored(
         "disentanglement": codes.disentanglement(axes, examined.disentanglement, arrays),
         "losses": codes.losses(axes, losses, arrays),
     }
-    return Explored(axes, arrays, made, maps(axes, blocks, slots, dense, arrays, tick), parts)
+    room = int((ARRAYS_BUDGET - len(arrays.deflated())) / SHRUNK)
+    return Explored(
+        axes, arrays, made, maps(axes, blocks, slots, dense, arrays, max(room, LEAST_ROOM), tick), parts, without
+    )
 
 
 def _settling(axes: Axes, settling: pd.DataFrame, arrays: Arrays) -> list[dict[str, Any]]:

@@ -48,9 +48,8 @@ def gaps(
         found.append({"what": "Controls", "why": why, "how": f"vaescope examine {folder}"})
     elif ended:
         for name in empty:
-            why = f"no table “{name}” of any run: " + (
-                "the dataset may have no factors" if name == "disentanglement" else "not examined yet"
-            )
+            known = ", or the dataset has no factors" if name == "disentanglement" else ""
+            why = f"no table “{name}” of any run: not examined yet{known}"
             found.append({"what": SHOWN_BY[name].capitalize(), "why": why, "how": f"vaescope examine {folder}"})
         short = {name: ended - table["run"].nunique() for name, table in tables.items() if len(table)}
         if most := max(short.values(), default=0):

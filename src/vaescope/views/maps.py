@@ -13,10 +13,9 @@ from vaescope.views.packed import Arrays, Kind
 from vaescope.views.seeds import spread_of
 from vaescope.views.tiles import spread
 
-SETTINGS_BUDGET = 2_200_000
-RUNS_BUDGET = 700_000
-PAIRS_BUDGET = 1_200_000
-"""Numbers on the page of settings, of runs with themselves, and with others; a byte each, or two if they fit so."""
+MOST_ROOM = 3_600_000
+SHARES = {"settings": 0.45, "alone": 0.2, "pairs": 0.35}
+"""Of the room on the page: of settings, of runs with themselves, and with others; a byte each, or two if all fit."""
 
 FEWEST = 4
 MAPS = "heatmaps of settings"
@@ -65,6 +64,7 @@ def maps(
     slots: Callable[[int], Sequence[tuple[int, str]]],
     dense: Mapping[str, bool],
     arrays: Arrays,
+    room: int = MOST_ROOM,
     tick: Callable[[], object] = lambda: None,
 ) -> Maps:
     """The heatmaps of a study; in memory are the scores of two runs at a time, and those that go onto the page.
@@ -75,11 +75,14 @@ def maps(
         slots: run -> (step, layer) of each of its rows.
         dense: measure -> whether all pairs of layers are computed, not only each layer with itself.
         arrays: takes the numbers.
+        room: bytes there are for them; never more than `MOST_ROOM` are taken.
         tick: called for each block that is read.
     """
     if not axes.steps or not axes.measures:
         return Maps([], [], {})
-    plan = _plan(axes, sum(1.0 if dense[name] else 2 / len(axes.layers) for name in axes.measures))
+    plan = _plan(
+        axes, sum(1.0 if dense[name] else 2 / len(axes.layers) for name in axes.measures), min(room, MOST_ROOM)
+    )
     of_settings: list[dict[str, Any]] = []
     of_runs: list[dict[str, Any]] = []
     extents: dict[str, Extent] = {}
@@ -197,20 +200,21 @@ class _Plan:
     kind: Kind
 
 
-def _plan(axes: Axes, share: float) -> _Plan:
+def _plan(axes: Axes, share: float, room: int) -> _Plan:
     """What fits, given how many numbers a pair of snapshots has, as a share of layers x layers."""
     runs, steps = len(axes.runs), len(axes.steps)
     a_map = max(1.0, len(axes.layers) ** 2 * share)
-    for_settings = int(SETTINGS_BUDGET // (3 * a_map * max(1, len(axes.settings))))
-    alone_steps = min(steps, max(FEWEST, isqrt(int(RUNS_BUDGET / (a_map * max(1, runs))))))
-    alone = spread(range(runs), max(1, int(RUNS_BUDGET / (a_map * max(1, alone_steps) ** 2))))
+    of_settings, of_alone, of_pairs = (room * SHARES[name] for name in ("settings", "alone", "pairs"))
+    for_settings = int(of_settings // (3 * a_map * max(1, len(axes.settings))))
+    alone_steps = min(steps, max(FEWEST, isqrt(int(of_alone / (a_map * max(1, runs))))))
+    alone = spread(range(runs), max(1, int(of_alone / (a_map * max(1, alone_steps) ** 2))))
     every = _comparable(axes)
-    pair_steps = min(steps, isqrt(int(PAIRS_BUDGET / (a_map * max(1, every)))))
+    pair_steps = min(steps, isqrt(int(of_pairs / (a_map * max(1, every)))))
     if pair_steps >= min(2, steps) and every <= MOST_PAIRS:
         some = range(runs)
     else:
         pair_steps = min(steps, 2)
-        some = spread(range(runs), max(2, isqrt(int(2 * min(MOST_PAIRS, PAIRS_BUDGET / (a_map * 4))))))
+        some = spread(range(runs), max(2, isqrt(int(2 * min(MOST_PAIRS, of_pairs / (a_map * 4))))))
     pairs = [(i, j) for i, j in combinations(some, 2) if _alike(axes, i, j)] if pair_steps else []
     size = a_map * (len(alone) * alone_steps**2 + len(pairs) * pair_steps**2)
     return _Plan(
@@ -220,7 +224,7 @@ def _plan(axes: Axes, share: float) -> _Plan:
         pairs=pairs,
         pair_steps=spread(range(steps), pair_steps) if pair_steps else [],
         left_out=every - len(pairs) + runs - len(alone),
-        kind="u2" if 2 * size <= RUNS_BUDGET + PAIRS_BUDGET else "u1",
+        kind="u2" if 2 * size <= of_alone + of_pairs else "u1",
     )
 
 

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from vaescope.views import theme, wording
-from vaescope.views.theme import cycle
+from vaescope.views.figure import Width
 
 
 def banded(
@@ -23,7 +23,7 @@ def banded(
     if shape is not None:
         dots = base.mark_point(filled=True, size=13, opacity=1, strokeWidth=0)
         layers.append(dots.encode(y=y, shape=shape))
-    return alt.layer(*layers)
+    return alt.LayerChart(layer=layers)
 
 
 def named_lines(
@@ -60,10 +60,31 @@ def named_lines(
     return banded(x, theme.similarity(title, low=low), colour, shape).properties(width=width, height=height)
 
 
-def dashes(field: str, names: Sequence[str], **legend: Any) -> alt.StrokeDash:
-    """Dash by name."""
-    scale = alt.Scale(domain=list(names), range=cycle(theme.DASHES, len(names)))
-    return alt.StrokeDash(f"{field}:N", scale=scale, sort=None, legend=alt.Legend(**{"title": None, **legend}))
+def by_part(table: pd.DataFrame, panels: Sequence[str], wide: Width, height: float, title: str) -> alt.TopLevelMixin:
+    """Lines of the layers of encoder, latents and decoder, a legend each: beside each other on a page, else below.
+
+    Args:
+        table: step, value, low, high, part, label (the layer in words), panel.
+        panels: in order; below each other on a page, side by side in a column.
+        wide: what it is for.
+        height: of a panel on a page.
+        title: of the vertical axes.
+    """
+    parts = [part for part in theme.PARTS if (table["part"] == part).any()]
+    across = 1 if wide == "page" else min(2, len(panels))
+    inner = (theme.total(wide) - 40) / (len(parts) if wide == "page" else across) - 10
+    charts = []
+    for part in parts:
+        shown = table[table["part"] == part]
+        names = list(dict.fromkeys(shown["label"]))
+        legend = {"orient": "bottom", "columns": 2 if wide == "page" else 3}
+        told = title if part == parts[0] or wide == "column" else ""
+        lines = named_lines(
+            shown, "label", names, inner, height if wide == "page" else 0.7 * height, told, legend=legend
+        )
+        charts.append(alt.layer(lines, data=theme.data(shown)).facet(**theme.panels(panels, across, inner)))
+    put = alt.hconcat if wide == "page" else alt.vconcat
+    return put(*charts).resolve_scale(color="independent", shape="independent")
 
 
 def layer_rows(layers: Sequence[str], title: str | None = None) -> alt.Y:

@@ -75,8 +75,8 @@ class Opening:
                 "id": "figure-across",
                 "title": "Which layers depend on the setting?",
                 "caption": "Similarity at the end between runs that differ in strength, objective or dataset, and in "
-                "the seed, with 95 % intervals, against the ceiling (runs that differ in the seed alone) and the floor (an "
-                "untrained layer and a trained one).",
+                "the seed, with 95 % intervals, against the ceiling (runs that differ in the seed alone) and the floor "
+                "(an untrained layer and a trained one).",
                 "empty": ""
                 if len(self.across)
                 else "It needs finished runs that differ in something, and their scores.",
@@ -118,10 +118,11 @@ def opening(curves: Curves, measure: str, evidence: Evidence) -> Opening:
         evidence: of the study; tables that it lacks leave their part of the figures out.
     """
     parts, layers = part_curves(curves, measure)
-    found = lead_table(evidence, own_curves(curves, measure, evidence))
+    own = own_curves(curves, measure, evidence)
+    found = lead_table(evidence, own)
     shown = found
     if found["setting"].nunique() > MOST_LEADS:
-        shown = lead_table(evidence, own_curves(curves, measure, evidence), ("dataset", "network", "objective"))
+        shown = lead_table(evidence, own, ("dataset", "network", "objective"))
     return Opening(parts, layers, found, shown, across(evidence))
 
 
@@ -130,8 +131,8 @@ def part_curves(curves: Curves, measure: str) -> tuple[pd.DataFrame, pd.DataFram
     axes, seeds = curves.axes, np.array(curves.axes.seeds)
     parts, layers = [], []
     for reading in ("raw", "corrected"):
-        values = curves.known.get((measure, "final", reading, ""))
-        for part in ("encoder", "decoder") if values is not None else ():
+        values = curves.known.get((measure, "final", reading, ""), np.full((len(seeds), len(axes.layers), 0), np.nan))
+        for part in ("encoder", "decoder") if values.size else ():
             mine = axes.of_part(part)
             known = np.isfinite(values[:, mine])
             count = known.sum(1)
@@ -154,16 +155,19 @@ def part_curves(curves: Curves, measure: str) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def own_curves(curves: Curves, measure: str, evidence: Evidence) -> pd.DataFrame:
-    """Curves to the run's end with the halves of the probe set, where the study was examined; else without."""
-    found = evidence.references
+    """Curves to the run's end: with the halves of the probe set for runs that were examined, without for the others."""
+    axes, found = curves.axes, evidence.references
+    keys = ["run", "layer", "part", "step", "draw", "score"]
     if len(found):
-        return found[(found["reference"] == "final").to_numpy(bool)]
-    axes = curves.axes
-    values = curves.known.get((measure, "final", "raw", ""), np.zeros((0, 0, 0)))
+        found = found.loc[(found["reference"] == "final").to_numpy(bool), keys]
+        found = found.assign(**{name: found[name].astype(str) for name in ("run", "layer", "part")})
+    values = curves.known.get((measure, "final", "raw", ""), np.zeros((0, 0, 0))).copy()
+    values[[run in set(found["run"].unique()) for run in axes.runs][: len(values)]] = np.nan
     at = np.nonzero(np.isfinite(values))
     names = [np.array(axis, object)[place] for axis, place in zip((axes.runs, axes.layers), at[:2], strict=True)]
     made = pd.DataFrame({"run": names[0], "layer": names[1], "step": np.array(axes.steps, int)[at[2]]})
-    return made.assign(part=made["layer"].map(dict(axes.parts)), draw=-1, score=values[at])
+    made = made.assign(part=made["layer"].map(dict(axes.parts)), draw=-1, score=values[at])[keys]
+    return pd.concat([frame for frame in (found, made) if len(frame)], ignore_index=True) if len(found) else made
 
 
 def lead_table(
@@ -174,10 +178,8 @@ def lead_table(
     from vaescope.stats.dynamics.leads import leads
     from vaescope.stats.dynamics.settling import settling_steps
 
-    keys = ["run", "layer", "part", "step", "draw", "score"]
-    own = own[keys]
     fed = evidence.wiring
-    fed = fed[(fed["control"] == "final_encoder").to_numpy(bool)][keys] if len(fed) else own[:0]
+    fed = fed[(fed["control"] == "final_encoder").to_numpy(bool)][list(own)] if len(fed) else own[:0]
     encoder, decoder = (frame[frame["part"] == part] for frame, part in ((own, "encoder"), (fed, "decoder")))
     crossed = encoder[encoder["run"].isin(decoder["run"])]
     tables = []

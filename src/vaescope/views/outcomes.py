@@ -18,14 +18,13 @@ def collapse_rows(axes: Axes, evidence: Evidence) -> list[dict[str, str]]:
 
     if not len(evidence.latents):
         return []
-    last = evidence.posterior.sort_values("step").groupby("run", observed=True).last()
+    last = evidence.posterior.sort_values("step").drop_duplicates("run", keep="last")
+    ends = {str(row["run"]): (float(row["gauge"]), float(row["mean_sampled"])) for row in last.to_dict("records")}
     rows = []
-    plain = evidence.latents.assign(run=evidence.latents["run"].astype(str))
-    for row in over_runs(plain).head(MOST_ROWS).to_dict("records"):
+    shown = evidence.latents[evidence.latents["run"].isin(axes.runs[:MOST_ROWS])]
+    for row in over_runs(shown.assign(run=shown["run"].astype(str))).to_dict("records"):
         run = str(row["run"])
-        gauge = measured = math.nan
-        if run in last.index:
-            gauge, measured = (float(last.at[run, name]) for name in ("gauge", "mean_sampled"))
+        gauge, measured = ends.get(run, (math.nan, math.nan))
         step = float(row["step"])
         rows.append(
             {"run": axes.labels.get(run, run), "verdict": str(row["verdict"])}
@@ -52,7 +51,7 @@ def decomposition_rows(evidence: Evidence) -> list[dict[str, str]]:
     return rows
 
 
-def left_out(axes: Axes, pairs: int) -> list[str]:
+def left_out(axes: Axes, pairs: int, curves: int) -> list[str]:
     """What is not on the page because it must stay small, and where it is."""
     told = []
     if axes.left_out:
@@ -65,6 +64,11 @@ def left_out(axes: Axes, pairs: int) -> list[str]:
         told.append(
             f"Heatmaps of {counted(pairs, 'pair')} of runs: all settings are here, single runs and pairs evenly "
             "chosen. Their scores are in similarity.parquet beside this file."
+        )
+    if curves:
+        told.append(
+            f"{counted(curves, 'family', 'families')} of curves, of controls and further measures: "
+            "vaescope.open(…).examined(…) has them."
         )
     return told
 

@@ -52,9 +52,13 @@ class Arrays:
         found = np.asarray(values, "<" + kind)
         return self._add(found, section) | {"low": 0.0, "high": largest, "scale": "linear"}
 
+    def deflated(self) -> bytes:
+        """All of them, deflated (zlib)."""
+        return zlib.compress(b"".join(self._parts), 6)
+
     def text(self) -> str:
-        """All of them, deflated (zlib) and in base64."""
-        return base64.b64encode(zlib.compress(b"".join(self._parts), 6)).decode("ascii")
+        """The same in base64."""
+        return base64.b64encode(self.deflated()).decode("ascii")
 
     def _add(self, codes: np.ndarray, section: str) -> dict[str, Any]:
         raw = codes.tobytes()

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -60,7 +60,7 @@ def sheet(
     columns: Sequence[str],
     total: float,
     titles: tuple[str | None, str | None],
-) -> alt.LayerChart:
+) -> alt.TopLevelMixin:
     """A sheet of images, `total` points wide at most.
 
     Args:
@@ -71,7 +71,7 @@ def sheet(
         titles: of the rows and of the columns.
     """
     side = min((total - 70) / max(len(columns), 1), 46)
-    quiet = {"ticks": False, "domain": False, "grid": False, "labelOverlap": False}
+    quiet: dict[str, Any] = {"ticks": False, "domain": False, "grid": False, "labelOverlap": False}
     labelled = any(columns)
     x = alt.X("column:N", sort=list(columns), title=titles[1], scale=alt.Scale(paddingInner=0, paddingOuter=0))
     x["axis"] = alt.Axis(orient="top", labelAngle=0, labels=labelled, **quiet)

@@ -72,7 +72,7 @@ def by_seed(values: np.ndarray, seeds: np.ndarray, level: float = LEVEL) -> tupl
     return mean, half, int(np.isfinite(means).reshape(len(means), -1).any(1).sum())
 
 
-def quantile(degrees: np.ndarray | int, level: float = LEVEL) -> np.ndarray:
+def quantile(degrees: np.ndarray | np.integer | int, level: float = LEVEL) -> np.ndarray:
     """Student's quantile of a two-sided interval."""
     from scipy.special import stdtrit
 

@@ -94,10 +94,16 @@ def shaped(field: str, names: Sequence[str], **legend: Any) -> alt.Shape:
     return alt.Shape(f"{field}:N", scale=scale, sort=None, legend=alt.Legend(**{"title": None, **legend}))
 
 
-def panels(names: Sequence[str], columns: int, field: str = "panel") -> dict[str, Any]:
-    """Arguments of `facet`: one panel a name, in rows of `columns`, each with its name above it."""
-    header = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelPadding=3)
-    return {"facet": alt.Facet(f"{field}:N", sort=list(names), header=header), "columns": columns}
+def panels(names: Sequence[str], columns: int, width: float = 200) -> dict[str, Any]:
+    """Arguments of `facet`: one panel a name of the column `panel`, in rows of `columns`, its name above it.
+
+    Args:
+        names: in order.
+        columns: panels side by side.
+        width: of a panel: longer names are cut.
+    """
+    header = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelPadding=3, labelLimit=width + 4)
+    return {"facet": alt.Facet("panel:N", sort=list(names), header=header), "columns": columns}
 
 
 def dressed(chart: Any) -> Any:
@@ -128,24 +134,28 @@ def dressed(chart: Any) -> Any:
 def fitted(chart: Any, total: float) -> dict[str, Any]:
     """The chart as Vega-Lite whose picture is `total` points wide: its panels are made wider or narrower.
 
-    What stands around panels does not grow with them, so two drawings tell how wide they must be. Square panels stay
-    square.
+    What stands around panels does not grow with them, so drawings tell how wide they must be: two, and more where a
+    legend was wider than the panels. Square panels stay square. A chart made much narrower than `total` becomes as wide
+    as a column at most.
     """
     import vl_convert
 
     spec = chart.to_dict()
-
-    def wide(factor: float) -> float:
-        return _size(vl_convert.vegalite_to_svg(_scaled(spec, factor)))
-
-    first = wide(1.0)
-    other = min(max(total / first, 0.5), 2.0)
-    if abs(first - total) < 0.5 or abs(other - 1) < 1e-3:
-        return spec
-    slope = (wide(other) - first) / (other - 1)
-    if slope < 1:
-        return spec
-    return _scaled(spec, min(max(1 + (total - 0.5 - first) / slope, 0.3), 8.0))
+    found = {1.0: _size(vl_convert.vegalite_to_svg(spec))}
+    goal = (total if found[1.0] > 0.6 * total else min(total, max(found[1.0], WIDTHS["column"]))) - 0.5
+    factor, best = min(max(goal / found[1.0], 0.5), 2.0), 1.0
+    for _ in range(5):
+        if abs(found[best] - goal) <= 0.5:
+            break
+        found[factor] = _size(vl_convert.vegalite_to_svg(_scaled(spec, factor)))
+        last, best = best, factor
+        slope = (found[best] - found[last]) / (best - last) if best != last else 0.0
+        # Where a legend is wider than the panels nothing grows until they are wider than it.
+        factor = best + (goal - found[best]) / slope if slope >= 1 else 1.6 * best if found[best] < goal else 0.0
+        if not 0.3 <= factor <= 8 or _pictured(spec):
+            break
+    fits = [f for f, wide in found.items() if wide <= total]
+    return _scaled(spec, max(fits, key=found.__getitem__) if fits else min(found, key=found.__getitem__))
 
 
 def _size(svg: str) -> float:

@@ -66,7 +66,7 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
         "has_pictures": bool(pictures),
         "has_latents": found.explored.parts["latents"] is not None,
         "has_disentanglement": bool(found.explored.parts["disentanglement"]),
-        "left_out": outcomes.left_out(axes, pairs),
+        "left_out": outcomes.left_out(axes, pairs, found.explored.curves_left_out),
         "method": method.paragraphs(found.study, maps.extents, found.examined, found.scores, _versions()),
         "citations": method.citations(
             found.study, found.examined, found.scores, [verdict.claim for verdict in found.verdicts]

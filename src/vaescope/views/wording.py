@@ -57,6 +57,13 @@ def objective(name: str) -> str:
     return OBJECTIVES.get(name, name.replace("_", " "))
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Different objectives in words, always in the same order, so that figures give one the same colour."""
+    known = [*OBJECTIVES]
+    place = {name: known.index(name) if name in OBJECTIVES else len(known) for name in names}
+    return [objective(name) for name in sorted(place, key=lambda name: (place[name], name))]
+
+
 def dataset(name: str) -> str:
     """`dSprites`, and what stands in brackets after it."""
     head, blank, rest = name.partition(" ")

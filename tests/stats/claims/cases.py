@@ -78,16 +78,28 @@ BOUNDARIES = {  # claim -> truth without the number, its name, where to look for
     "encoder_first": (Truth(), "lead", (-1.0, 3.0), "floor_corrected", LEADS),
     "encoder_first_everywhere": (Truth(lead=3.0), "lead_last", (-3.0, 2.0), "floor_corrected", LEADS),
     "lead_independent": (Truth(lead=0.0, **STEADY), "lead_last", (0.0, 3.0), "floor_corrected", LEADS),
-    "encoders_alike": (Truth(), "encoder_depends", (0.0, 2.0), "calibrated", PAIRS),
-    "mean_variance_differ": (Truth(), "latent_depends", (0.0, 1.0), "below", PAIRS),
+    "encoders_alike": (Truth(probe=0), "encoder_depends", (0.0, 2.0), "calibrated", PAIRS),
+    "mean_variance_differ": (Truth(probe=0), "latent_depends", (0.0, 1.0), "below", PAIRS),
     "latents_follow_strength": (Truth(actives=(5.5, 4.5)), "excess", (0.0, 0.0), "active", LATENTS),
     "collapse_gauge": (Truth(**WIDE), "gauge_off", (0.0, 0.3), "gauge", LATENTS),
-    "seeds_stable": (Truth(encoder_change=0.2), "seed_groups", (0.0, 1.0), "adds", PAIRS),
+    "seeds_stable": (Truth(encoder_change=0.2, probe=0), "seed_groups", (0.0, 1.0), "adds", PAIRS),
     "procrustes_overestimates": (Truth(), "excess", (0.0, 0.2), "by_chance", CHANCE),
     "fully_connected": (Truth(**LINEAR), "lead", (-1.0, 3.0), "floor_corrected", LEADS),
-    "encoders_generic": (Truth(**TWO), "encoder_dataset", (0.0, 4.0), "encoder", PAIRS),
+    "encoders_generic": (Truth(probe=0, **TWO), "encoder_dataset", (0.0, 4.0), "encoder", PAIRS),
 }
-AT_THRESHOLD = dict.fromkeys(BOUNDARIES, 0.0)
+AT_THRESHOLD = {
+    "encoder_first": 0.722,
+    "encoder_first_everywhere": -0.339,
+    "lead_independent": 1.003,
+    "encoders_alike": 0.936,
+    "mean_variance_differ": 0.365,
+    "latents_follow_strength": 0.0,
+    "collapse_gauge": 0.109,
+    "seeds_stable": 0.135,
+    "procrustes_overestimates": 0.1,
+    "fully_connected": 0.722,
+    "encoders_generic": 1.755,
+}
 
 
 def boundary(claim: str, number: float | None = None) -> Case:

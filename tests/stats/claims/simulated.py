@@ -31,9 +31,9 @@ from vaescope.stats.evidence import (
     Evidence,
 )
 
-N, D, LATENT_SIZE = 64, 10, 10
+N, D, LATENT_SIZE = 400, 10, 10
 STEPS = np.array([0, *(2**k for k in range(13))])
-HALVES = 4
+HALVES = 3
 ENCODER, LATENT, DECODER = ("encoder.1", "encoder.2", "encoder.3"), ("mean", "log_var"), ("decoder.1", "decoder.2")
 LAYERS = {**dict.fromkeys(ENCODER, "encoder"), **dict.fromkeys(LATENT, "latent"), **dict.fromkeys(DECODER, "decoder")}
 MIDPOINT, WIDTH = 5.0, 0.7  # of the encoder's logistic, in doublings
@@ -58,6 +58,7 @@ class Truth:
         actives: active latents at each strength, the mean over runs.
         gauge_off, gauge_noise: what is added to CKA(mean, sampled), and its standard deviation.
         excess: what Procrustes gives by chance where examples are few.
+        probe: which probe set all studies share; each has its own if it is -1.
         objectives, strengths, datasets, networks: of the grid.
     """
 
@@ -77,6 +78,7 @@ class Truth:
     gauge_off: float = 0.0
     gauge_noise: float = 0.02
     excess: float = 0.0
+    probe: int = -1
     objectives: tuple[str, ...] = ("beta_vae", "beta_tc_vae")
     strengths: tuple[float, ...] = (1.0, 4.0)
     datasets: tuple[str, ...] = ("one",)
@@ -120,7 +122,8 @@ def simulate(truth: Truth, seeds: int, seed: int, of: tuple[str, ...] = ("leads"
     """A study of so many seeds, as `Evidence`; with those of its tables that are asked for."""
     rng = np.random.default_rng([seed, seeds, 5])
     runs = grid(truth, seeds)
-    x, noise, codes = rng.standard_normal((3, N, D))
+    examples = np.random.default_rng([truth.probe, 3]) if truth.probe >= 0 else rng
+    x, noise, codes = examples.standard_normal((3, N, D))
     halves = [np.arange(N), *(np.sort(rng.permutation(N)[: N // 2]) for _ in range(HALVES))]
     scales, ways = movements(truth, runs, rng)
     squares = {  # layer -> (r, t, d)
@@ -307,7 +310,7 @@ def chance_readings(truth, ids, rng):
 
 def shapes(ids):
     rows = [
-        (run, layer, LAYERS[layer], step, N, D, 2.0 if layer == "mean" else 20.0, 1.0, False, 0.01)
+        (run, layer, LAYERS[layer], step, N, D, 2.0 if layer == "mean" else 80.0, 1.0, False, 0.01)
         for run in ids
         for layer in ("encoder.1", "decoder.2", "mean")
         for step in (0, 64, int(STEPS[-1]))

@@ -36,16 +36,16 @@ def test_verdicts_on_clear_truths_are_right(case):
         assert said.plain.word == case.plain
 
 
-@pytest.mark.parametrize("claim", ["encoders_alike", "mean_variance_differ", "seeds_stable", "latents_follow_strength"])
+@pytest.mark.parametrize("claim", ["encoders_alike", "seeds_stable", "latents_follow_strength"])
 def test_a_claim_at_its_threshold_is_seldom_supported(claim):
     case = boundary(claim)
-    said = [judge(simulate(case.truth, 5, number, case.of), [claim])[0].word for number in range(25)]
-    assert said.count("supported") <= 4  # 0.05 of 25: 5 or more by chance in 1 of 140 such tests
+    said = [judge(simulate(case.truth, 5, number, case.of), [claim])[0].word for number in range(20)]
+    assert said.count("supported") <= 4  # of one in twenty: 5 or more by chance in 1 of 390 such tests
 
 
 def test_the_lead_at_its_threshold_is_seldom_supported_and_nor_is_it_without_the_controls():
     case = boundary("encoder_first")
-    said = [judge(simulate(case.truth, 3, number, case.of), [case.claim])[0] for number in range(12)]
+    said = [judge(simulate(case.truth, 3, number, case.of), [case.claim])[0] for number in range(8)]
     assert [v.word for v in said].count("supported") <= 2
     assert [v.readings[0].word for v in said].count("supported") <= 2
 
@@ -125,12 +125,13 @@ def emptied(evidence, *names):
     return replace(evidence, **{name: getattr(evidence, name).iloc[:0] for name in names})
 
 
-TABLES = [f.name for f in fields(simulate(Truth(), 2, 0, ())) if f.name not in ("study", "measure", "steps")]
+WHOLE, ONE_SEED = (simulate(Truth(lead=3.0), seeds, 0) for seeds in (3, 1))
+TABLES = [f.name for f in fields(WHOLE) if f.name not in ("study", "measure", "steps")]
 
 
 @pytest.mark.parametrize("gone", [*TABLES, "all", "one seed", "no step 0", "one setting", "no strengths", "unscored"])
 def test_whatever_is_missing_makes_claims_undecided_and_says_so(gone):
-    evidence = simulate(Truth(lead=3.0), 1 if gone == "one seed" else 3, 0)
+    evidence = ONE_SEED if gone == "one seed" else WHOLE
     if gone == "all":
         evidence = emptied(evidence, *TABLES)
     elif gone == "no step 0":
@@ -145,7 +146,8 @@ def test_whatever_is_missing_makes_claims_undecided_and_says_so(gone):
         evidence = replace(evidence, **blank)
     elif gone != "one seed":
         evidence = emptied(evidence, gone)
-    for said in judge(evidence):
+    verdicts = judge(evidence)
+    for said in verdicts:
         assert said.word in WORDS
         assert said.why
         assert "nan" not in said.why
@@ -155,7 +157,7 @@ def test_whatever_is_missing_makes_claims_undecided_and_says_so(gone):
             assert "nan" not in r.note
         if gone == "all":
             assert said.word == "undecided"
-    by_name = {v.claim: v for v in judge(evidence)}
+    by_name = {v.claim: v for v in verdicts}
     open_ = {
         "references": ["encoder_first"],
         "ends": ["encoders_alike", "seeds_stable"],

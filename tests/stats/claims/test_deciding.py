@@ -101,10 +101,10 @@ def test_no_number_of_seeds_moves_an_estimate_from_its_threshold():
 
 
 def test_an_undecided_reading_says_how_many_seeds_would_decide_and_one_seed_that_there_is_no_interval():
-    assert "about 8 seeds" in reading("a", "A", Estimate(1.5, 0.6, 2.4, 0.95, NAN, 5, 5), 1.0).note
+    assert "about 11 seeds" in reading("a", "A", Estimate(1.5, 0.6, 2.4, 0.95, NAN, 5, 5), 1.0).note
     alone = reading("a", "A", Estimate(1.5, NAN, NAN, 0.95, NAN, 1, 1), 1.0)
     assert alone.word == "undecided"
-    assert "1 seed give" in alone.note
+    assert "1 seed gives no interval" in alone.note
 
 
 def test_all_controls_must_support_and_one_is_enough_against():

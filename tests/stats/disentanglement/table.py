@@ -1,6 +1,7 @@
 """All scores on the codes whose disentanglement is known: `python -m tests.stats.disentanglement.table`."""
 
 from tests.stats.disentanglement.cases import ALL_SCORES, cases, factors
+
 from vaescope.stats.code_score import CODE_SCORES, scores
 
 

@@ -52,6 +52,9 @@ def test_controls_without_draws_or_steps_have_curves_too():
         *("setting", "measure", "control", "layer", "part", "score", "low", "high", "seeds", "runs")
     ]
     assert (found["seeds"] == 3).all()
+    twice = intervals(pd.concat([untrained, untrained.assign(score=1 - untrained["score"])]), RUNS)
+    assert twice["score"].tolist() == pytest.approx([0.5] * 4)
+    assert (twice["runs"] == 3).all()
 
 
 def test_corrected_rows_are_zero_at_the_start_and_keep_their_ends():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import vaescope
 from vaescope.stats.dynamics.flags import COLUMNS, FLAGS, flags, summary
 from vaescope.stats.evidence import READINGS, REFERENCES, SHAPES
 
@@ -19,7 +20,7 @@ def evidence(
     plain = {"run": "r", "layer": "mean", "part": "latent", "step": 5, "n": 1000}
     scores = {"score": 0.5, "null_mean": 0.0, "null_sd": 0.01, "p": 0.001, "calibrated": 0.5}
     readings = [plain | scores | {"measure": "cka"} | (reading or {})]
-    readings.append(plain | scores | {"measure": "procrustes", "p": np.nan} | (other or {}))
+    readings.append(plain | scores | {"measure": "procrustes", "p": np.nan, "calibrated": 0.7} | (other or {}))
     shapes = [plain | {"features": 10, "participation": 4.0, "variance": 2.0, "dead": False, "top_share": 0.02}]
     shapes[0] |= shape or {}
     head = ("r", "cka", "mean", "latent")
@@ -40,7 +41,11 @@ def test_where_there_is_nothing_to_say_nothing_is_said():
 CASES = {
     "few examples": ({"shape": {"participation": 150.0}}, ["cka", "procrustes"], "fewer than 10 for each of the 150"),
     "dead": ({"shape": {"dead": True, "variance": 1e-12, "participation": 900.0}}, [""], "1.0e-12"),
-    "disagree": ({"other": {"calibrated": 0.29}}, ["cka"], "cka says 0.50 and procrustes 0.29"),
+    "disagree": (
+        {"other": {"calibrated": 0.49}},
+        ["cka"],
+        "the root 0.71, and procrustes 0.49: what is shared",
+    ),
     "outliers": ({"shape": {"top_share": 0.61}}, [""], "carry 61% of"),
     "chance": ({"reading": {"p": 0.2, "score": 0.04}}, ["cka"], "p = 0.20"),
     "negative": ({"reading": {"score": -0.03}}, ["cka"], "-0.030"),
@@ -73,8 +78,18 @@ def test_each_measure_is_held_to_the_examples_it_used():
 
 
 def test_a_biased_score_is_never_called_negative_and_a_distance_in_the_other_direction_counts():
-    assert flags(*evidence(other={"calibrated": 0.8}))["reason"].iloc[0].endswith("of most variance.")
+    assert "what differs is in" in flags(*evidence(other={"calibrated": 0.95}))["reason"].iloc[0]
     assert len(flags(*evidence(other={"score": -0.1}))) == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_noise_in_all_directions_alike_is_no_disagreement(share: float):
+    """x and share x + noise of the same variance, 4 dimensions, by the measures themselves."""
+    x, noise = np.random.default_rng(0).normal(size=(2, 4000, 4))
+    y = share * x + (1 - share**2) ** 0.5 * noise
+    cka, procrustes = (vaescope.similarity(x, y, measure=name) for name in ("cka", "procrustes"))
+    assert len(flags(*evidence(reading={"calibrated": cka}, other={"calibrated": procrustes}))) == 0
+    assert cka == pytest.approx(share**2, abs=0.03)
 
 
 def test_a_summary_counts_runs_and_snapshots():

@@ -172,6 +172,14 @@ def test_two_seeds_have_a_shortfall_and_no_interval_and_one_has_nothing():
     assert len(sensitivity(ends(runs, {}), runs)) == 0
 
 
+def test_a_ceiling_of_other_seeds_is_no_ceiling():
+    runs = grid(TWO, seeds=4)
+    runs = runs[(runs["strength"] == "beta=1") & (runs["seed"] < 2) | (runs["seed"] == 2)].reset_index(drop=True)
+    runs = runs[~((runs["seed"] == 2) & (runs["strength"] == "beta=1"))].reset_index(drop=True)
+    found = sensitivity(ends(runs, {"mean": np.eye(3)}), runs)
+    assert found["differ_in"].tolist() == ["seed"]
+
+
 def test_datasets_count_alike_and_are_never_mixed():
     rng = np.random.default_rng(9)
     here, there = (grid(TWO, seeds=3, dataset=name) for name in ("shapes", "cars"))

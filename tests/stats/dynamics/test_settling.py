@@ -80,6 +80,8 @@ def test_what_has_nothing_left_to_learn_has_no_step_and_is_not_censored():
     assert math.isnan(flat["step"])
     assert not flat["censored"]
     assert one(curve([1.0] * 6))["from_start"]
+    little = one(curve([0.1, 0.1, 0.1, 0.1, 0.1, 0.13]), reading="corrected", relative=True, least=0.05)
+    assert math.isnan(little["step"])
     falling = one(curve([0.8, 0.7, 0.6, 0.6, 0.6, 0.5]), reading="corrected", relative=True)
     assert math.isnan(falling["step"])
 

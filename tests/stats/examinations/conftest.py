@@ -93,6 +93,7 @@ def stopped(given, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def subject(folder):
+    """The first run, looked at once for all tests of a module."""
     return Subject(folder, folder.runs[0])

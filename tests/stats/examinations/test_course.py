@@ -24,8 +24,8 @@ def layers(folder):
 
 
 @pytest.fixture(scope="module")
-def references(folder):
-    return References().of(Subject(folder, folder.runs[0]))
+def references(subject):
+    return References().of(subject)
 
 
 def test_the_examinations_are_found_by_their_names():
@@ -106,8 +106,8 @@ def test_no_more_examples_are_looked_at_than_the_course_is_followed_on(folder, l
     assert row.score == pytest.approx(vaescope.similarity(x, y, "cka"), abs=2e-5)
 
 
-def test_readings_have_the_mean_and_spread_of_permuted_scores(folder, layers):
-    found = Readings().of(Subject(folder, folder.runs[0]))
+def test_readings_have_the_mean_and_spread_of_permuted_scores(folder, layers, subject):
+    found = Readings().of(subject)
     assert tuple(found.columns) == READINGS[1:]
     assert set(found.measure) == {"cka", "cka_biased", "procrustes"}
     assert set(found.n) == {40}

@@ -32,8 +32,8 @@ def posterior(subject, network):
 
 
 @pytest.fixture(scope="module")
-def wiring(folder):
-    return Wiring().of(Subject(folder, folder.runs[0]))
+def wiring(subject):
+    return Wiring().of(subject)
 
 
 def test_there_is_a_row_for_each_control_decoder_layer_step_and_draw(wiring):
@@ -72,14 +72,6 @@ def test_each_control_is_the_decoder_fed_by_hand(folder, wiring, subject, step):
 def test_at_the_end_every_control_finds_the_decoder_itself_and_before_it_does_not(wiring):
     np.testing.assert_allclose(wiring[wiring.step == 6].score, 1, atol=1e-9)
     assert (wiring[(wiring.step == 0) & (wiring.layer == "decoder.last")].score < 1 - 1e-5).all()
-
-
-def test_the_controls_agree_with_the_curves_where_they_are_the_same_question(folder):
-    subject = Subject(folder, folder.runs[0])
-    wiring, curve = Wiring().of(subject), subject.course.references
-    plain = {row[1]: row[-1] for row in curve if row[0] == "cka" and row[3:5] == (6, "final") and row[6] == -1}
-    end = wiring[(wiring.step == 6) & (wiring.control == "moving_encoder") & (wiring.draw == -1)]
-    assert dict(zip(end.layer, end.score, strict=True)) == {k: pytest.approx(plain[k]) for k in end.layer}
 
 
 def test_a_fixed_code_is_white_holds_the_leading_components_and_pads_with_nothing():

@@ -51,11 +51,13 @@ def fake_evidence(datasets=("dsprites",), seeds=3, steps=STEPS, draws=2, strengt
         for number, step in enumerate(steps):
             active = min(10, 2 * number) - run.strength_value // 30
             active = int(max(active, 0))
-            mixed = int(active < 10)
-            codes_alike = (np.sqrt(active / 10) * rng.uniform(0.95, 1), np.sqrt(active / 10))
-            kinds = (active, mixed, 10 - active - mixed, active)
-            posterior.append((run.run, step, *kinds, 10.0, 8.0, 2.0, 1.0, *codes_alike))
-            latents += [(run.run, step, k, "active", 0.1, 0.01, 1.0, 1.0, True) for k in range(10)]
+            mixed, alike = int(active < 10), np.sqrt(active / 10)
+            kinds = {"active": active, "mixed": mixed, "passive": 10 - active - mixed}
+            measured = alike * rng.uniform(0.95, 1)
+            same = {"mean_sampled": measured, "gauge": alike, "expected_mean_sampled": measured}
+            posterior.append({"run": run.run, "step": step, **kinds, **same})
+            latent = {"run": run.run, "step": step, "kind": "active", "variance": 0.1, "kl": 1.0, "active_unit": True}
+            latents += [latent | {"latent": k} for k in range(10)]
             for codes, share in (("mean", 1.0), ("sampled", 0.9)):
                 scores += [(run.run, step, n, c, share * v * number / 10) for n, v in SCORES.items() for c in (codes,)]
     from vaescope.stats import evidence as schema
@@ -75,8 +77,8 @@ def fake_evidence(datasets=("dsprites",), seeds=3, steps=STEPS, draws=2, strengt
         shapes=frame([], schema.SHAPES),
         abroad=frame(_abroad(runs), schema.ABROAD),
         ends=_ends(runs, rng),
-        latents=frame(latents, schema.LATENTS),
-        posterior=frame(posterior, schema.POSTERIOR),
+        latents=pd.DataFrame(latents).reindex(columns=list(schema.LATENTS)),
+        posterior=pd.DataFrame(posterior).reindex(columns=list(schema.POSTERIOR)),
         disentanglement=frame([(r, s, c, n, v) for r, s, n, c, v in scores], schema.DISENTANGLEMENT),
     )
 

@@ -76,11 +76,24 @@ def size(spec: dict) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("width", ["column", "page"])
-@pytest.mark.parametrize(("guess", "columns"), [(100, 1), (300, 1), (150, 2)])
+@pytest.mark.parametrize(("guess", "columns"), [(330, 1), (600, 1), (160, 2)])
 def test_a_fitted_chart_is_as_wide_as_a_column_or_a_page(width, guess, columns):
     wide, high = size(theme.fitted(simple(guess, columns), theme.total(width)))
     assert theme.total(width) - 3 < wide <= theme.total(width)
     assert high == pytest.approx(size(simple(guess, columns).to_dict())[1], abs=2)  # as high as it was
+
+
+def test_a_chart_made_for_little_room_does_not_fill_a_page():
+    wide, _ = size(theme.fitted(simple(100), theme.total("page")))
+    assert wide <= theme.total("column")
+
+
+def test_a_legend_wider_than_the_panel_does_not_make_it_wider_than_the_page():
+    row = pd.DataFrame({"a": [1], "b": [1], "c": ["a long word " * 3]})
+    cells = alt.Chart(theme.data(row)).mark_rect().encode(x="a:O", y="b:O")
+    cells = cells.encode(color=alt.Color("c:N", legend=alt.Legend(orient="top", labelLimit=400, title="and a title")))
+    wide, _ = size(theme.fitted(theme.dressed(cells.properties(width=60, height=60)), 238))
+    assert 225 < wide <= 238
 
 
 def test_a_square_panel_stays_square():

@@ -37,5 +37,6 @@ class FullyConnected(Claim):
         runs = evidence.runs[evidence.runs["network"].astype(str).str.startswith(NETWORK)]
         if not len(runs):
             note = "The study has no run of a fully connected network: add `linear` to its networks."
-            return verdict(type(self), *(missing(how.name, how.title, LONG_BEFORE, note) for how in (RAW, CORRECTED)))
+            plain, main = (missing(how.name, how.title, LONG_BEFORE, note) for how in (RAW, CORRECTED))
+            return verdict(type(self), plain, main)
         return verdict(type(self), *lead_readings(replace(evidence, runs=runs), LONG_BEFORE))

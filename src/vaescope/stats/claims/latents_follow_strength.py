@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
 
 FALL = 0.1
+NAMES = "raw", "active"
 TITLES = "Fall of the similarity of mean and sampled codes", "Fall of the share of active latents"
 
 
@@ -46,9 +47,8 @@ class LatentsFollowStrength(Claim):
         changed = falls(ends)
         if not len(changed):
             note = "No objective has two strengths." if len(ends) else "Latents have not been examined."
-            return verdict(
-                type(self), *(missing(n, t, FALL, note) for n, t in zip(("raw", "active"), TITLES, strict=True))
-            )
+            plain, main = (missing(name, title, FALL, note) for name, title in zip(NAMES, TITLES, strict=True))
+            return verdict(type(self), plain, main)
         plain = reading("raw", TITLES[0], fall(changed, "mean_sampled", 0.0), FALL)
         grain = 1 / float(ends["latents"].max())
         return verdict(type(self), plain, reading("active", TITLES[1], fall(changed, "share", grain), FALL))

@@ -50,8 +50,10 @@ class ProcrustesOverestimates(Claim):
         both = _both(evidence)
         if not len(both):
             note = "Procrustes and CKA have not both been read: have both among the study's measures, and examine it."
-            made = [missing(name, title, EXCESS, note) for name, title in zip(NAMES[:2], TITLES[:2], strict=True)]
-            return verdict(type(self), *made)
+            plain, main = (
+                missing(name, title, EXCESS, note) for name, title in zip(NAMES[:2], TITLES[:2], strict=True)
+            )
+            return verdict(type(self), plain, main)
         plain = reading(NAMES[0], TITLES[0], _over_runs(both, "score")(0.95), EXCESS)
         few = both[both["n"] < ENOUGH * both["participation"]]
         if not len(few):

@@ -61,7 +61,7 @@ class BetaVAEScore(CodeScore):
         if not codes.shape[1] or len(np.unique(fixed[: self.train])) < 2:
             return float(np.mean(fixed[self.train :] == np.bincount(fixed[: self.train]).argmax()))
         classifier = LogisticRegression(solver="newton-cholesky").fit(points[: self.train], fixed[: self.train])
-        return float(classifier.score(points[self.train :], fixed[self.train :]))
+        return float(np.mean(classifier.predict(points[self.train :]) == fixed[self.train :]))
 
     def _points(
         self, labelled: Labelled, codes: Float64[np.ndarray, "n m"], rng: np.random.Generator

@@ -13,11 +13,13 @@ from vaescope.stats.importance import DCI, Importance, concentration
 class DCIDisentanglement(DCI):
     """Disentanglement: 1 - H(importance of a latent over the F factors) / log F, averaged over latents; 0 to 1.
 
-    A latent weighs as much as it counts for all factors. 1 if each latent counts for one factor only; 0 if each counts for all alike. Several latents may share a factor.
+    A latent weighs as much as it counts for all factors together. 1 if each latent counts for one factor only; 0 if
+    each counts for all alike. Several latents may share a factor.
 
     Eastwood & Williams take lasso and random forests of 10 trees whose depth is chosen by cross-validation;
-    disentanglement_lib gradient boosting with 100 trees of depth 3 (`predictor="boosting"`). Importances, and so the
-    values, differ between these; compare values of one predictor, on the same examples.
+    disentanglement_lib gradient boosting with 100 trees of depth 3 (`predictor="boosting"`). The forests here have 10
+    trees of depth 8; docs/disentanglement.md shows that they rank codes as boosting does. Values depend on the
+    predictor and on the number of examples: compare those of one predictor, on the same examples.
 
     References:
         Eastwood & Williams (2018), A framework for the quantitative evaluation of disentangled representations, section

@@ -72,7 +72,7 @@ class SAP(CodeScore):
             for f, classes in enumerate(labelled.factors.T):
                 if len(np.unique(classes[learnt])) > 1:
                     model: Any = LinearSVC(C=self.penalty, class_weight="balanced", random_state=0)
-                    table[i, f] = model.fit(x[learnt], classes[learnt]).score(x[tested], classes[tested])
+                    table[i, f] = np.mean(model.fit(x[learnt], classes[learnt]).predict(x[tested]) == classes[tested])
         return table, nothing
 
 

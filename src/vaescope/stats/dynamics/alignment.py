@@ -8,13 +8,13 @@ from jaxtyping import Float64
 
 from vaescope.errors import UsageError
 from vaescope.stats.certainty.corrections import Correction, adjusted
-from vaescope.stats.dynamics.hierarchy import WHOLE, estimate
+from vaescope.stats.dynamics.hierarchy import WHOLE, Estimate, estimate
 from vaescope.stats.dynamics.settling import Which, settling_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_GAIN = 0.02  # of a score between 0 and 1: less does not count as appearing
+LEAST_GAIN = 0.05  # of a score between 0 and 1: less does not count as appearing
 FEWEST = 3  # runs or steps for a rank correlation
 PARTS = ("encoder", "decoder")
 ESTIMATE = ("rho", "low", "high", "p", "runs", "seeds")
@@ -100,10 +100,10 @@ def over_runs(appeared: "pd.DataFrame", level: float = 0.95, correction: Correct
                 if len(own) >= FEWEST
             ]
             table = pd.DataFrame(values, columns=["run", "seed", "draw", "value", "count"]).astype({"value": float})
-            found = estimate(table, level)
+            rho, low, high, p, _, seeds = _within(estimate(table, level))
             count = int(table.loc[table["value"].notna(), "count"].sum())
             after = float(there[f"after_{part}"].median()) if len(there) else np.nan
-            rows.append((*key, part, found.value, found.low, found.high, found.p, count, found.seeds, after))
+            rows.append((*key, part, rho, low, high, p, count, seeds, after))
     return _with_adjusted(rows, ["codes", "score", "part", *ESTIMATE, "after"], correction)
 
 
@@ -117,8 +117,9 @@ def over_steps(
 ) -> "pd.DataFrame":
     """Does a score rise while a layer draws near its final self?
 
-    Spearman's correlation over the snapshots of a run, averaged over runs and seeds. Whatever rises with training is
-    correlated with all else that does; `changes` asks whether the two move between the same snapshots.
+    Spearman's correlation over the snapshots of a run, averaged over runs and seeds. The last snapshot, in which the
+    layer is held against itself, is left out. Whatever rises with training is correlated with all else that does;
+    `changes` asks whether the two move between the same snapshots.
 
     Args:
         disentanglement: of the evidence.
@@ -135,24 +136,30 @@ def over_steps(
         UsageError: references by several measures.
     """
     seed = dict(zip(runs["run"], runs["seed"], strict=True))
-    final, parts = _final(references), {}
+    final = _final(references)
+    order = final[["layer", "part"]].drop_duplicates()
+    parts = dict(zip(order["layer"], order["part"], strict=True))
     layers = {run: table for run, table in final.groupby("run", sort=False, observed=True)}
     found: dict[tuple[str, str, str], list[tuple[object, ...]]] = {}
     for run, table in disentanglement.groupby("run", sort=False, observed=True):
         if run not in layers or run not in seed:
             continue
         scores = table.pivot(index=["codes", "score"], columns="step", values="value")
-        curves = layers[run].pivot(index=["layer", "part"], columns="step", values="score")
-        steps = sorted(set(scores.columns) & set(curves.columns))
+        curves = layers[run].pivot(index="layer", columns="step", values="score")
+        steps = sorted(set(scores.columns) & set(curves.columns[:-1]))
         ys, xs = scores[steps].to_numpy(float), curves[steps].to_numpy(float)
         if changes:
             ys, xs = np.diff(ys), np.diff(xs)
-        for (layer, part), x in zip(curves.index, xs, strict=True):
-            parts[layer] = part
+        for layer, x in zip(curves.index, xs, strict=True):
             for (codes, score), rho in zip(scores.index, spearman(ys, x).tolist(), strict=True):
                 found.setdefault((codes, score, layer), []).append((run, seed[run], WHOLE, rho))
     return _with_adjusted(
-        [(codes, score, layer, parts[layer], *_ends(values, level)) for (codes, score, layer), values in found.items()],
+        [
+            (codes, score, layer, part, *_ends(found[codes, score, layer], level))
+            for codes, score in dict.fromkeys(key[:2] for key in found)
+            for layer, part in parts.items()
+            if (codes, score, layer) in found
+        ],
         ["codes", "score", "layer", "part", *ESTIMATE],
         correction,
     )
@@ -189,8 +196,13 @@ def _final(references: "pd.DataFrame") -> "pd.DataFrame":
 def _ends(values: Sequence[tuple[object, ...]], level: float) -> tuple[float | int, ...]:
     import pandas as pd
 
-    found = estimate(pd.DataFrame(list(values), columns=["run", "seed", "draw", "value"]), level)
-    return found.value, found.low, found.high, found.p, found.runs, found.seeds
+    return _within(estimate(pd.DataFrame(list(values), columns=["run", "seed", "draw", "value"]), level))
+
+
+def _within(found: Estimate) -> tuple[float, float, float, float, int, int]:
+    """Rho, low, high, p, runs, seeds, with ends that a correlation can have."""
+    low, high = (float(np.clip(end, -1, 1)) for end in (found.low, found.high))
+    return found.value, low, high, found.p, found.runs, found.seeds
 
 
 def _with_adjusted(rows: list[tuple[object, ...]], columns: list[str], correction: Correction) -> "pd.DataFrame":

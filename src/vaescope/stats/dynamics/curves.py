@@ -22,7 +22,8 @@ def intervals(
             the whole probe set.
         runs: `runs` of the evidence.
         by: columns of `runs` for which curves are kept apart; () for one curve over all runs.
-        level: coverage of the intervals, as `hierarchy.estimate` makes them; NaN with fewer than two seeds.
+        level: coverage of the intervals, as `hierarchy.estimate` makes them: NaN with fewer than two seeds, and with
+            few they may go beyond the bounds of the measure.
 
     Returns:
         the columns of `by`, measure, control, reference (where present), layer, part, step (where present), score, low,

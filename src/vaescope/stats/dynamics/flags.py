@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("run", "layer", "step", "measure", "flag", "reason")
 ENOUGH = 10  # examples for each dimension of the participation ratio
-APART = 0.2  # calibrated CKA and Procrustes
+APART = 0.2  # the root of calibrated CKA and calibrated Procrustes
 CARRIED = 0.5  # of the squared norm, by the heaviest 1 % of examples
 CHANCE = 0.05
 START = 0.9  # similarity to the end at step 0
@@ -36,12 +36,15 @@ def flags(readings: "pd.DataFrame", shapes: "pd.DataFrame", references: "pd.Data
     |---|---|
     | few examples | fewer than 10 examples for each dimension of the layer's participation ratio |
     | dead | the layer has no variance worth the name |
-    | disagree | CKA and Procrustes, both calibrated, are more than 0.2 apart |
+    | disagree | the root of CKA and Procrustes, both calibrated, are more than 0.2 apart |
     | outliers | the heaviest 1 % of examples have more than half of the squared norm |
     | chance | the score is not above what chance gives, p > 0.05 |
     | negative | a debiased score is below 0 |
     | start | the layer is 0.9 alike its final self before the first step: when it settles says nothing |
     | unsteady | the score to the final layer differs between halves of the probe set, standard deviation > 0.05 |
+
+    CKA is a mean of squares, Procrustes one of magnitudes: where noise is added alike to all directions, Procrustes is
+    the root of CKA, so the root is what is held against it.
 
     Args:
         readings: of the evidence.
@@ -121,18 +124,15 @@ def _disagreeing(readings: "pd.DataFrame") -> "Iterator[tuple[Any, ...]]":
         readings.loc[readings["measure"] == name[0], [*keys, "measure", "calibrated"]] for name in (cka, procrustes)
     )
     both = one.merge(other.drop(columns="measure").rename(columns={"calibrated": "other"}), on=keys)
-    apart = (both["calibrated"] - both["other"]).abs().to_numpy(float) > APART
+    root = np.sqrt(both["calibrated"].to_numpy(float).clip(min=0))
+    apart = np.abs(root - both["other"].to_numpy(float)) > APART
     yield from _rows(
         both[apart],
         "disagree",
         ("calibrated", "other"),
         lambda a, b: (
-            f"Calibrated, {cka[0]} says {a:.2f} and {procrustes[0]} {b:.2f}: "
-            + (
-                "what they share is in the directions of most variance."
-                if a > b
-                else "what differs is in the directions of most variance."
-            )
+            f"Calibrated, {cka[0]} says {a:.2f}, with the root {max(a, 0.0) ** 0.5:.2f}, and {procrustes[0]} {b:.2f}: "
+            f"what {'is shared' if max(a, 0.0) ** 0.5 > b else 'differs'} is in the directions of most variance."
         ),
     )
 

@@ -138,8 +138,9 @@ def estimates(
     most, known = int(seed_number.max(initial=-1)) + 1, ~np.isnan(value)
     whole = known & (draw == WHOLE)
     place = cell * most + seed_number
-    by_seed, runs = _means(place[whole], value[whole], count * most)
-    by_seed, runs = by_seed.reshape(count, most), runs.reshape(count, most).sum(axis=1)
+    by_seed = _means(place[whole], value[whole], count * most).reshape(count, most)
+    several = int(run_number.max(initial=-1)) + 1  # a run may have several rows, such as untrained networks
+    runs = np.bincount(np.unique(cell[whole] * several + run_number[whole]) // max(several, 1), minlength=count)
     seeds = (~np.isnan(by_seed)).sum(axis=1)
     means = _over(by_seed, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -199,11 +200,10 @@ def _probe(
     count, most = shape
     owner = place * (int(run.max()) + 1) + run
     _, owner = np.unique(owner, return_inverse=True)
-    own, _ = _means(owner, value, int(owner.max()) + 1)
+    own = _means(owner, value, int(owner.max()) + 1)
     halves, draw = np.unique(draw, return_inverse=True)
     at = place * len(halves) + draw
-    moved, _ = _means(at, value - own[owner], count * most * len(halves))
-    moved = moved.reshape(count, most, len(halves)).swapaxes(1, 2)
+    moved = _means(at, value - own[owner], count * most * len(halves)).reshape(count, most, len(halves)).swapaxes(1, 2)
     per_draw = _over(moved, (~np.isnan(moved)).sum(axis=2))
     known = (~np.isnan(per_draw)).sum(axis=1)
     mean = _over(per_draw, known)
@@ -211,11 +211,10 @@ def _probe(
     return np.where(known > 1, square / np.maximum(known - 1, 1), 0.0), known
 
 
-def _means(place: np.ndarray, value: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the values at each place, NaN where there are none, and how many there are."""
-    number = np.bincount(place, minlength=count)
+def _means(place: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
+    """Means of the values at each place, NaN where there are none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.bincount(place, value, count) / number, number
+        return np.bincount(place, value, count) / np.bincount(place, minlength=count)
 
 
 def _over(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -32,7 +32,11 @@ def keys_of(table: "pd.DataFrame") -> list[str]:
 
 
 def settling_steps(
-    curves: "pd.DataFrame", level: float = SETTLED, reading: Which = "raw", relative: bool = False
+    curves: "pd.DataFrame",
+    level: float = SETTLED,
+    reading: Which = "raw",
+    relative: bool = False,
+    least: float = LEAST_ROOM,
 ) -> "pd.DataFrame":
     """The step at which each curve first reaches a level, interpolated linearly in log(step + 1) between snapshots.
 
@@ -45,6 +49,7 @@ def settling_steps(
             step 0 of the same layer and draw, and the end is 1.
         relative: whether the end is the score at the last snapshot instead, for references that no layer reaches, such
             as another seed; the raw score is then divided by it.
+        least: a curve whose end is not more than this above its floor (0 for the raw one) is none.
 
     Returns:
         run, measure, control, reference (where present), layer, part, draw, step (NaN where it is not reached or there
@@ -65,7 +70,7 @@ def settling_steps(
     heads = cast("pd.DataFrame", table.iloc[np.unique(number, return_index=True)[1]][keys]).reset_index(drop=True)
     order = np.lexsort((table["step"].to_numpy(), number))
     owner, step = number[order], table["step"].to_numpy(float)[order]
-    score = _read(owner, step, table["score"].to_numpy(float)[order], len(heads), reading, relative)
+    score = _read(owner, step, table["score"].to_numpy(float)[order], len(heads), reading, relative, least)
     known = ~np.isnan(score)
     reached, censored, from_start = _crossings(owner[known], step[known], score[known], len(heads), level)
     heads["step"], heads["censored"], heads["from_start"] = reached, censored, from_start
@@ -92,7 +97,7 @@ def settling_table(
 
 
 def _read(
-    owner: np.ndarray, step: np.ndarray, score: np.ndarray, count: int, reading: Which, relative: bool
+    owner: np.ndarray, step: np.ndarray, score: np.ndarray, count: int, reading: Which, relative: bool, least: float
 ) -> np.ndarray:
     """The curves as they are to be read; NaN where there is nothing to be read."""
     floor = np.zeros(count)
@@ -106,7 +111,7 @@ def _read(
         known = ~np.isnan(score)
         end[owner[known]] = score[known]  # of a place written twice the last stays, which is the last snapshot
     room = end - floor
-    room[~(room > LEAST_ROOM)] = np.nan
+    room[~(room > least)] = np.nan
     return (score - floor[owner]) / room[owner]
 
 

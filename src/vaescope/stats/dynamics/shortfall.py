@@ -65,6 +65,8 @@ def shortfalls(
     of = np.eye(seeds)[seed]
     below, above = differ.astype(float), same * often
     both = (of.T @ below @ of > 0) & (of.T @ above @ of > 0)
+    if not both.any():
+        return []
     below, above = (_shares(weights, of, both) for weights in (below, above))
     score, ceiling = (_by_seeds(block.scores, weights, of, both) for weights in (below, above))
     weights, pairs = (above - below) / both.sum(), int(differ.sum()) // 2
@@ -73,7 +75,7 @@ def shortfalls(
     else:
         stratum = np.unique(np.stack([seed, _units(linked)[setting]]), axis=1, return_inverse=True)[1].reshape(-1)
         permuted = _permuted(block.scores, weights, _orders(stratum, draws, rng, alone))
-    found = np.nanmean(ceiling - score, axis=(1, 2)) if both.any() else np.full(len(score), np.nan)
+    found = np.nanmean(ceiling - score, axis=(1, 2))
     return [Shortfall(*each, pairs=pairs) for each in zip(score, ceiling, found.tolist(), permuted, strict=True)]
 
 

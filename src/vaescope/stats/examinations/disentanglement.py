@@ -36,6 +36,7 @@ class Disentanglement(Examination):
     """
 
     name: ClassVar[str] = "disentanglement"
+    version: ClassVar[int] = 2
     columns: ClassVar[tuple[str, ...]] = DISENTANGLEMENT[1:]
 
     def of(self, subject: "Subject") -> "pd.DataFrame":

@@ -28,9 +28,8 @@ class Latents(Examination):
         """One row a snapshot and latent."""
         import pandas as pd
 
-        from vaescope.stats.latents.codes import codes
         from vaescope.stats.latents.tables import latent_table
 
-        tables = [latent_table(c.mean, c.log_var).assign(step=c.step) for c in codes(subject)]
+        tables = [latent_table(c.mean, c.log_var).assign(step=c.step) for c in subject.codes]
         found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(self.columns))
         return found[list(self.columns)]

@@ -28,9 +28,8 @@ class Posterior(Examination):
         """One row a snapshot."""
         import pandas as pd
 
-        from vaescope.stats.latents.codes import codes
         from vaescope.stats.latents.tables import posterior_row
 
         examples, noise = len(subject.dataset), subject.noise
-        rows = [{"step": c.step, **posterior_row(c.mean, c.log_var, noise, examples)} for c in codes(subject)]
+        rows = [{"step": c.step, **posterior_row(c.mean, c.log_var, noise, examples)} for c in subject.codes]
         return pd.DataFrame(rows, columns=list(self.columns))

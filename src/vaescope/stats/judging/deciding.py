@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 MOST_SEEDS = 100
+NO_CONTROL = " The control could not be made."
 Side = Literal["above", "below"]
 At = Callable[[float], Estimate]
 """An estimate at the level of coverage that is asked for."""
@@ -96,8 +97,8 @@ def reading(
     word = word_of(estimate.low, estimate.high, threshold, side)
     if word == "undecided":
         note = " ".join(filter(None, [note, _more_seeds(estimate, threshold)]))
-    ends = (estimate.value, estimate.low, estimate.high, threshold)
-    return Reading(name, title, *map(float, ends), word, estimate.runs, estimate.seeds, float(estimate.p), note)
+    value, low, high, p = (float(x) for x in (estimate.value, estimate.low, estimate.high, estimate.p))
+    return Reading(name, title, value, low, high, threshold, word, estimate.runs, estimate.seeds, p, note)
 
 
 def missing(name: str, title: str, threshold: float, note: str) -> Reading:
@@ -143,7 +144,8 @@ def verdict(claim: type[Claim], plain: Reading, main: Reading, controls: Sequenc
         open_ = next((r for r in made if r.word == "undecided"), main)
         why = " ".join(filter(None, [f"{_told(open_, claim.unit)}." if not absent(open_) else "", open_.note]))
     if len(made) <= len(controls) and not absent(main):
-        why += f" {len(controls) + 1 - len(made)} of {len(controls)} controls could not be made."
+        gone = len(controls) + 1 - len(made)
+        why += f" {gone} of {len(controls)} controls could not be made." if len(controls) > 1 else NO_CONTROL
     if plain.word != word and not absent(plain):
         why += f" Without controls it would be {plain.word}: {_numbers(plain, claim.unit)}."
     return Verdict(claim.name, word, plain, (main, *controls), why)
@@ -180,8 +182,8 @@ def seeds_needed(estimate: Estimate, threshold: float) -> int | None:
 
 def _more_seeds(estimate: Estimate, threshold: float) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
-        counted = f"{estimate.seeds} seed{'s' if estimate.seeds != 1 else ''}"
-        return f"{counted} give no interval: train more, at least 3; 5 if you can."
+        counted = "1 seed gives" if estimate.seeds == 1 else f"{estimate.seeds} seeds give"
+        return f"{counted} no interval: train more, at least 3; 5 if you can."
     needed = seeds_needed(estimate, threshold)
     if needed is None or needed <= estimate.seeds:
         return "The interval holds the threshold, and more seeds alone may not tell them apart."

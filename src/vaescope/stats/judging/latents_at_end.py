@@ -21,13 +21,13 @@ def final_latents(evidence: "Evidence") -> "pd.DataFrame":
     """The last snapshot of each run.
 
     Returns:
-        The columns of `evidence.RUNS`, active, latents, share (active / latents), mean_sampled, gauge.
+        The columns of `evidence.RUNS`, active, mixed, passive, latents, share (active / latents), mean_sampled, gauge.
     """
     table = evidence.posterior.astype({"run": str})
     last = table.sort_values("step").groupby("run", as_index=False).tail(1)
     last = last.assign(latents=last["active"] + last["mixed"] + last["passive"])
     last = last.assign(share=last["active"] / last["latents"])
-    columns = ["run", "active", "latents", "share", "mean_sampled", "gauge"]
+    columns = ["run", "active", "mixed", "passive", "latents", "share", "mean_sampled", "gauge"]
     return evidence.runs.astype({"run": str}).merge(last[columns], on="run").reset_index(drop=True)
 
 

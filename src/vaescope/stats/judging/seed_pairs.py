@@ -64,6 +64,7 @@ class SeedPairs:
         self._total, self._count = np.zeros(shape), np.zeros(shape)
         np.add.at(self._total, tuple(where), table["score"].to_numpy(float))
         np.add.at(self._count, tuple(where), 1.0)
+        self._means: dict[int | None, dict[str, np.ndarray]] = {}
 
     def has(self, *kinds: str) -> bool:
         """Whether there are pairs of all these kinds."""
@@ -71,6 +72,11 @@ class SeedPairs:
 
     def means(self, without: int | None = None) -> dict[str, np.ndarray]:
         """The mean score of each kind of pair in each layer, of all seeds or without the one at that place."""
+        if without not in self._means:
+            self._means[without] = self._mean(without)
+        return self._means[without]
+
+    def _mean(self, without: int | None) -> dict[str, np.ndarray]:
         kept = np.ones(len(self.seeds), bool)
         if without is not None:
             kept[without] = False

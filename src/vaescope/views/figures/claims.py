@@ -1,5 +1,6 @@
 """Every reading of every claim against its threshold."""
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import altair as alt
@@ -62,12 +63,15 @@ class Claims(Figure):
 
     def _strip(
         self, rows: pd.DataFrame, wide: Width, inner: float, scale: alt.Scale, legend: dict[str, Any] | None
-    ) -> alt.LayerChart:
+    ) -> Any:
         head = rows.iloc[0]
         rows = rows[["reading_title", "estimate", "low", "high", "word", "threshold"]].astype(
             {c: float for c in ("estimate", "low", "high", "threshold")}
         )
-        order = list(dict.fromkeys(rows["reading_title"]))
+        limit = 180 if wide == "page" else 100
+        rows["told"] = ["\n".join(wrap(str(t), limit // 4)) for t in rows["reading_title"]]
+        order = list(dict.fromkeys(rows["told"]))
+        lines = max(text.count("\n") + 1 for text in order)
         values = rows[["estimate", "threshold"]].to_numpy()
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         room = max(high - low, 0.1)
@@ -81,9 +85,15 @@ class Claims(Figure):
         colour = alt.Color(
             "word:N", scale=alt.Scale(domain=list(SHAPES), range=list(theme.WORDS.values())), legend=shown_legend
         )
-        limit = 180 if wide == "page" else 100
         axis = alt.Axis(
-            labelLimit=limit, labelOverlap=False, ticks=False, domain=False, grid=True, minExtent=limit, maxExtent=limit
+            labelExpr="split(datum.label, '\\n')",
+            labelLimit=limit,
+            labelOverlap=False,
+            ticks=False,
+            domain=False,
+            grid=True,
+            minExtent=limit,
+            maxExtent=limit,
         )
         base = alt.Chart().encode(
             x=alt.X(
@@ -92,7 +102,7 @@ class Claims(Figure):
                 scale=alt.Scale(domain=domain, nice=False),
                 axis=alt.Axis(tickCount=4, format=".4~g", grid=False),
             ),
-            y=alt.Y("reading_title:N", sort=order, title=None, axis=axis),
+            y=alt.Y("told:N", sort=order, title=None, axis=axis),
             color=colour,
         )
         rule = base.mark_rule(strokeWidth=1).encode(x=alt.X("low:Q"), x2="high:Q")
@@ -105,4 +115,4 @@ class Claims(Figure):
             f"{number}{head['title']}: {head['verdict']}", anchor="start", fontSize=theme.SMALL + 0.5, offset=2
         )
         layered = alt.layer(line, rule, dots, data=theme.data(rows))
-        return layered.properties(width=inner, height=11 * len(order), title=title)
+        return layered.properties(width=inner, height=(3 + 8 * lines) * len(order), title=title)

@@ -63,7 +63,7 @@ class Controls(Figure):
         if len(untrained):
             rows = untrained.drop(columns="network").rename(columns={"score": "value"}).assign(draw=-1)
             rows = rows.groupby(["run", "control", "layer", "part", "draw"], sort=False, observed=True, as_index=False)
-            values = bands.described(rows["value"].mean(), evidence.runs)
+            values = bands.described(pd.DataFrame(rows["value"].mean()), evidence.runs)
             tables.append(bands.over_seeds(values, keys[:-1]))
         table = pd.concat(tables, ignore_index=True).astype({"control": str, "layer": str, "part": str})
         return table.assign(measure=evidence.measure)[COLUMNS]

@@ -30,7 +30,8 @@ class Curves(Figure):
     title: ClassVar[str] = "When layers become what they end as"
     caption: ClassVar[str] = (
         "Similarity of each layer to itself in the final snapshot of its run, mean over runs. Above: as measured; "
-        "below: with the similarity that was there at step 0 taken off, so that every curve starts at 0."
+        "below: with the similarity that was there at step 0 taken off, so that every curve starts at 0. Scores below "
+        "0 are drawn at 0."
     )
 
     def table(self, results: "Results", **options: Any) -> pd.DataFrame:
@@ -58,17 +59,5 @@ class Curves(Figure):
         here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
         here = bands.drawn(here[here["network"] == here["network"].iloc[0]])
         here = here.assign(label=here["layer"].map(wording.layer), panel=here["reading"].map(TITLES))
-        parts = [part for part in theme.PARTS if (here["part"] == part).any()]
         readings = [TITLES[r] for r in TITLES if (here["reading"] == r).any()]
-        inner = (theme.total(wide) - 40) / len(parts) - 10 if wide == "page" else 130
-        across = []
-        for part in parts:
-            shown = here[here["part"] == part]
-            names = list(dict.fromkeys(shown["label"]))
-            legend = {"orient": "bottom", "columns": 2} if wide == "page" else {"orient": "right", "columns": 1}
-            first = part == parts[0] or wide == "column"
-            title = "similarity to final snapshot" if first else ""
-            lines = marks.named_lines(shown, "label", names, inner, 95, title, legend=legend)
-            across.append(alt.layer(lines, data=theme.data(shown)).facet(**theme.panels(readings, 1)))
-        put = alt.hconcat if wide == "page" else alt.vconcat
-        return theme.dressed(put(*across).resolve_scale(color="independent", shape="independent"))
+        return theme.dressed(marks.by_part(here, readings, wide, 95, "similarity to final snapshot"))

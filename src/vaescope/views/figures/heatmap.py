@@ -169,4 +169,4 @@ class Heatmap(Figure):
         known = known.encode(color=alt.Color("score:Q", scale=scale, title=title, legend=legend))
         none = cells.transform_filter("!isValid(datum.score)").encode(color=alt.value(theme.FAINT))
         layered = alt.layer(none, known, data=theme.data(shown)).properties(width=side, height=side)
-        return theme.dressed(layered.facet(**theme.panels(names, across)))
+        return theme.dressed(layered.facet(**theme.panels(names, across, side)))

@@ -83,5 +83,7 @@ class Latents(Figure):
             x=theme.steps(int(shown["step"].max()), inner), y=y, color=colour, order=alt.Order("place:Q")
         )
         return theme.dressed(
-            area.properties(width=inner, height=52 if len(panels) > 8 else 66).facet(**theme.panels(panels, across))
+            area.properties(width=inner, height=52 if len(panels) > 8 else 66).facet(
+                **theme.panels(panels, across, inner)
+            )
         )

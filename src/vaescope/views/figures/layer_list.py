@@ -85,5 +85,5 @@ class LayerList(Figure):
             title = f"similarity to the {wording.layer(str(head['of']))}"
             lines = marks.named_lines(shown, "label", names, inner, 80, title, legend=legend)
             drawn = alt.layer(lines, data=theme.data(shown))
-            rows.append(drawn.facet(**theme.panels(panels, len(panels))))
+            rows.append(drawn.facet(**theme.panels(panels, len(panels), inner)))
         return theme.dressed(alt.vconcat(*rows).resolve_scale(color="independent", shape="independent"))

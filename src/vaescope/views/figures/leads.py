@@ -85,15 +85,16 @@ class Leads(Figure):
         domain = [lowest - pad, highest + pad]
         shown["low"], shown["high"] = (shown[c].clip(*domain) for c in ("low", "high"))
         scale = alt.Scale(domain=domain, nice=False)
-        title = (
-            "lead of the encoder (doublings of the training step)"
-            if wide == "page" and len(panels) < 4
-            else "lead (doublings)"
-        )
+        title = "lead of the encoder (doublings of the training step)" if inner > 190 else "lead (doublings)"
         kinds = list(READINGS.values())
         colour = theme.named("kind", kinds, [theme.GREY, theme.PARTS["encoder"]], orient="top")
         base = alt.Chart().encode(
-            x=alt.X("lead:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5, format=".4~g")),
+            x=alt.X(
+                "lead:Q",
+                title=title,
+                scale=scale,
+                axis=alt.Axis(tickCount=max(2, min(5, int(inner / 28))), format=".4~g"),
+            ),
             y=alt.Y(
                 "label:N",
                 sort=labels,

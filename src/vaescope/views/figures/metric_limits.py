@@ -1,5 +1,6 @@
 """What similarity measures say of features half of which are the same, for few and many examples: no study needed."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import altair as alt
@@ -41,10 +42,12 @@ class MetricLimits(Figure):
         "of examples. Dashed: the share. CKA and Procrustes overestimate where examples are few; debiased CKA does not."
     )
 
-    def table(self, results: "Results | None" = None, **options: Any) -> pd.DataFrame:
+    def table(
+        self, results: "Results | None" = None, examples: Sequence[int] = EXAMPLES, **options: Any
+    ) -> pd.DataFrame:
         """examples, shared (of 50 features), measure, value, share. The study is not looked at."""
         rows = []
-        for n in EXAMPLES:
+        for n in examples:
             for shared in SHARED:
                 x, y = matrices(n, shared)
                 rows += [(n, shared, name, similarity(x, y, name), shared / FEATURES) for name in MEASURES]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 TITLES = {
     ("start", "raw"): "to itself at step 0",
     ("previous", "raw"): "to the previous snapshot",
-    ("other", "raw"): "to another seed's final model",
-    ("other", "corrected"): "to another seed's final model, floor taken off",
+    ("other", "raw"): "to another seed's end",
+    ("other", "corrected"): "the same, floor taken off",
 }
 COLUMNS = ["dataset", "network", "reference", "reading", "layer", "part", "step", "value", "low", "high", "runs"]
 COLUMNS += ["seeds", "measure"]
@@ -70,16 +70,5 @@ class OtherReferences(Figure):
         here = bands.drawn(here[here["network"] == here["network"].iloc[0]])
         kinds = [*zip(here["reference"].astype(str), here["reading"].astype(str), strict=True)]
         here = here.assign(label=here["layer"].map(wording.layer), panel=[TITLES[kind] for kind in kinds])
-        parts = [part for part in theme.PARTS if (here["part"] == part).any()]
         panels = [title for title in TITLES.values() if (here["panel"] == title).any()]
-        inner = (theme.total(wide) - 40) / len(parts) - 10 if wide == "page" else 130
-        across = []
-        for part in parts:
-            shown = here[here["part"] == part]
-            names = list(dict.fromkeys(shown["label"]))
-            legend = {"orient": "bottom", "columns": 2} if wide == "page" else {"orient": "right", "columns": 1}
-            first = part == parts[0] or wide == "column"
-            lines = marks.named_lines(shown, "label", names, inner, 72, "similarity" if first else "", legend=legend)
-            across.append(alt.layer(lines, data=theme.data(shown)).facet(**theme.panels(panels, 1)))
-        put = alt.hconcat if wide == "page" else alt.vconcat
-        return theme.dressed(put(*across).resolve_scale(color="independent", shape="independent"))
+        return theme.dressed(marks.by_part(here, panels, wide, 72, "similarity"))

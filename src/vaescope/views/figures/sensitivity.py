@@ -95,7 +95,7 @@ class Sensitivity(Figure):
         domain[0] = max(domain[0], -domain[1])
         apart["low"], apart["high"] = (apart[c].clip(*domain) for c in ("low", "high"))
         x = alt.X("shortfall:Q", title="missing to the ceiling", scale=alt.Scale(domain=domain, nice=True))
-        x["axis"] = alt.Axis(tickCount=4, format=".4~g")
+        x["axis"] = alt.Axis(tickCount=max(2, min(5, int(inner / 35))), format=".4~g")
         base = alt.Chart().encode(
             x=x,
             y=alt.Y(

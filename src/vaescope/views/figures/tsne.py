@@ -83,16 +83,17 @@ class TSNE(Figure):
         shown = shown.sort_values("seed", kind="stable")
         seeds = sorted(set(shown["seed"]))
         shown["seed"] = shown["seed"].map(lambda s: f"seed {s}")
-        hues = [("seed", [f"seed {s}" for s in seeds]), ("objective", list(dict.fromkeys(shown["objective"])))]
+        objectives = wording.in_order(table["objective"].astype(str))
+        hues = [("seed", [f"seed {s}" for s in seeds]), ("objective", objectives)]
         if shown["dataset"].nunique() > 1:
-            hues.append(("dataset", list(dict.fromkeys(shown["dataset"]))))
+            hues.append(("dataset", sorted(set(shown["dataset"]))))
         side = theme.total(wide) / (len(hues) if wide == "page" else 1) - 25
         side = min(side, 200)
         size = 26 if len(shown) < 300 else 10 if len(shown) < 900 else 6
         axis = alt.Axis(labels=False, ticks=False, grid=False, domain=True)
         charts = []
         for number, (field, names) in enumerate(hues):
-            legend = {"orient": "bottom", "columns": 3 if field != "objective" else 2}
+            legend = {"orient": "bottom", "columns": max(1, int(side / (20 + 4 * max(map(len, names)))))}
             base = (
                 alt.Chart(theme.data(shown))
                 .mark_point(filled=True, opacity=0.75, strokeWidth=0)
@@ -155,10 +156,14 @@ def embedded(vectors: np.ndarray) -> tuple[np.ndarray, float, int]:
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE as Embedding
+    from threadpoolctl import threadpool_limits
 
     n, p = vectors.shape
     components = min(COMPONENTS, n - 1, p)
-    reduced = PCA(components, svd_solver="full").fit_transform(vectors)
     perplexity = min(PERPLEXITY, (n - 1) / 3)
-    places = Embedding(2, perplexity=perplexity, random_state=0, init="pca" if components > 1 else "random", n_jobs=1)
-    return places.fit_transform(reduced), perplexity, components
+    embedding = Embedding(
+        2, perplexity=perplexity, random_state=0, init="pca" if components > 1 else "random", n_jobs=1
+    )
+    with threadpool_limits(1):  # the order of sums, and with it the map, would depend on the number of threads
+        reduced = PCA(components, svd_solver="full").fit_transform(vectors)
+        return embedding.fit_transform(reduced), perplexity, components

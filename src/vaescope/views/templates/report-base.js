@@ -18,7 +18,7 @@ const known = (value) => value !== null && value !== undefined && Number.isFinit
 const minus = (text) => text.replace("-", "−");
 const shown = (value, digits = 2) => (known(value) ? minus(value.toFixed(digits)) : "·");
 const count = (value) => (known(value) ? value.toLocaleString("en") : "–");
-const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toPrecision(3)}M` : value >= 1000 ? `${+(value / 1000).toPrecision(3)}k` : String(+value.toPrecision(3)));
+const short = (value) => (value >= 1e6 ? `${+(value / 1e6).toPrecision(3)}M` : value >= 10000 ? `${+(value / 1000).toPrecision(3)}k` : count(+value.toPrecision(4)));
 /** A number with as many decimals as its size asks for. */
 const plain = (value) => (known(value) ? minus(String(Number(value.toPrecision(3)))) : "–");
 const between = (low, high, digits = 2) => (known(low) && known(high) ? `${shown(low, digits)} to ${shown(high, digits)}` : "");

@@ -12,7 +12,7 @@ function stepTicks(last, room) {
   if (!(last > 0)) return [0];
   const kept = [0, last];
   const at = (v) => (logged(v) / logged(last)) * room;
-  for (let k = 10 ** Math.floor(Math.log10(last)); k >= 1; k /= 10) if (kept.every((t) => Math.abs(at(t) - at(k)) > 30)) kept.push(k);
+  for (let k = 10 ** Math.floor(Math.log10(last)); k >= 1; k /= 10) if (kept.every((t) => Math.abs(at(t) - at(k)) > 36)) kept.push(k);
   return kept.sort((p, q) => p - q);
 }
 /** 1, 2 and 5 times powers of ten within a range. */
@@ -75,7 +75,7 @@ function drawLines(place, spec) {
   const longest = Math.max(0, ...named.map((s) => s.name.length));
   const ends = named.length > 0 && named.length < 13 && wide > 250;
   const right = ends ? Math.min(16 + longest * 6.4, wide * 0.36) : 14;
-  const [left, top, bottom] = [spec.y.title ? 50 : 36, 10, spec.x.title === "" ? 22 : 40];
+  const [left, top, bottom] = [spec.y.title ? (spec.y.log ? 62 : 52) : 36, 10, spec.x.title === "" ? 22 : 40];
   const high = spec.height ?? Math.round(Math.min(320, Math.max(210, wide * 0.55)));
   const [width, height] = [wide - left - right, high - top - bottom];
   const all = (key) => spec.series.flatMap((s) => Array.from(s[key] ?? []));
@@ -89,7 +89,7 @@ function drawLines(place, spec) {
   const x = (v) => left + ((sx(v) - sx(xs[0])) / (sx(xs[1]) - sx(xs[0]) || 1)) * width;
   const y = (v) => (known(v) ? top + height - (Math.max(0, Math.min(1, (sy(v) - sy(low)) / (sy(top_) - sy(low))))) * height : NaN);
   const bands = spec.series.filter((s) => s.low).length;
-  const root = svg("svg", { class: bands > 3 ? "many" : "", width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true", focusable: "false" });
+  const root = svg("svg", { class: bands > 2 && spec.series.length === bands ? "many" : "", width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, "aria-hidden": "true", focusable: "false" });
 
   const axis = svg("g", { class: "axis" });
   const ticks = spec.x.ticks ?? (spec.x.log ? stepTicks(xs[1], width) : roundTicks(xs[0], xs[1], width / 70));
@@ -134,7 +134,7 @@ function drawLines(place, spec) {
   root.append(...drawn);
   if (ends) {
     const lasts = named.map((s) => y(Array.from(s.y).findLast(known)));
-    const at = spreadOut(lasts.map((v) => (known(v) ? v : top + height)), 12.5, top + 4, top + height);
+    const at = spreadOut(lasts.map((v) => (known(v) ? v : top + height)), 12.5, top + 4, top + height - 3);
     named.forEach((s, i) => {
       if (!known(lasts[i])) return;
       const text = s.name.length * 6.4 > right - 12 ? `${s.name.slice(0, Math.floor((right - 16) / 6.4))}…` : s.name;

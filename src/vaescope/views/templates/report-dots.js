@@ -94,9 +94,11 @@ function drawDots(place, spec) {
   if (focused) stage.focus({ preventScroll: true });
 }
 
-/** The small line of a verdict: the statistic with its interval against the threshold, with the controls above and without below. */
-function verdictLine(place, { plain: without, readings }) {
-  const control = readings[0];
+/**
+ * The small line of a verdict: the statistic with its interval against the threshold, with the controls above (the first reading that says what the
+ * verdict says) and without below. */
+function verdictLine(place, { tone, plain: without, readings }) {
+  const control = readings.find((r) => r.tone === tone) ?? readings[0];
   const told = [control, without].filter(Boolean);
   if (!told.some((r) => known(r.estimate))) return;
   const numbers = told.flatMap((r) => [r.estimate, r.low, r.high, r.threshold]).filter(known);

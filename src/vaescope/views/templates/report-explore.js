@@ -28,15 +28,15 @@ function readMap(side, against) {
   if (picked.reading === "corrected" && similar) {
     const value = (k, i, j) => (start < 0 ? NaN : corrected(raw(k, i, j), raw(start, i, j)));
     const half = (k, i, j) => halves(k, i, j) / (1 - raw(start, i, j));
-    return { ...map, value, half: start < 0 ? () => NaN : half, note: `${map.note}${start < 0 ? " There is no snapshot at step 0, so no floor." : ""}` };
+    return { ...map, raw, value, half: start < 0 ? () => NaN : half, note: `${map.note}${start < 0 ? " There is no snapshot at step 0, so no floor." : ""}` };
   }
   if (picked.reading === "calibrated") {
     const who = unit(side);
     const entry = page.drill.find((d) => d.measure === picked.measure);
     const value = (k, i, j) => (i === j && against === "end" ? drilled(entry, who, i).calibrated?.[map.steps[k]] ?? NaN : NaN);
-    return { ...map, value, half: () => NaN, note: `${map.note} Nulls are drawn for a layer with itself at the end: the diagonal.` };
+    return { ...map, raw, value, half: () => NaN, note: `${map.note} Nulls are drawn for a layer with itself at the end: the diagonal.` };
   }
-  return { ...map, value: raw, half: halves };
+  return { ...map, raw, value: raw, half: halves };
 }
 function drilled(entry, who, layer) {
   const from = who.run !== null && entry?.runs ? [entry.runs, who.run] : [entry?.settings, who.setting];
@@ -44,6 +44,13 @@ function drilled(entry, who, layer) {
 }
 
 // ---------------------------------------------------------------- heatmap
+/** The layers that a map has, as rows and as columns: other networks of the study have others. */
+function layersOf(map, k) {
+  const all = page.layers.map((_, i) => i);
+  const there = (some) => { const found = all.filter(some); return found.length ? found : all; };
+  return [there((i) => all.some((j) => known(map.raw(k, i, j)))), there((j) => all.some((i) => known(map.raw(k, i, j))))];
+}
+
 function heatmap(side) {
   const place = on(side, "heat-table");
   if (!place) return;
@@ -53,22 +60,25 @@ function heatmap(side) {
   const where = { end: "at the end of training", same: "at the same step", other: "of the second run at the same step" }[picked.against];
   const measure = measureOf(picked.measure);
   const who = unit(side);
-  const chosen = picked.cell?.map(layerAt);
-  const cells = page.layers.map((l) => ({ name: l.name, part: l.part }));
+  const [down, along] = layersOf(map, k);
+  const chosen = picked.cell && [down.indexOf(layerAt(picked.cell[0])), along.indexOf(layerAt(picked.cell[1]))];
+  const named = (i) => ({ name: page.layers[i].name, part: page.layers[i].part });
+  const value = (i, j) => (k < 0 ? NaN : map.value(k, down[i], along[j]));
+  const numbers = down.flatMap((_, i) => along.map((__, j) => value(i, j)));
+  const high = highest(numbers);
+  $("heat-high").textContent = plain(high);
   heatGrid(place, {
-    caption: `${who.label}: rows are layers at step ${at}, columns layers ${where}.`, rows: cells, columns: cells, chosen, high: map.high ?? highest(),
-    value: (i, j) => (k < 0 ? NaN : map.value(k, i, j)), half: (i, j) => (k < 0 ? NaN : map.half(k, i, j)),
-    notes: (i, j) => [["step", at], ...(i === j && picked.against === "end" ? flagsOf(who.setting, i, map.steps[k]).map(([word]) => ["flag", word]) : [])],
-    pick: (i, j) => { picked.cell = [page.layers[i].name, page.layers[j].name]; changed(); },
+    caption: `${who.label}: rows are layers at step ${at}, columns layers ${where}.`, rows: down.map(named), columns: along.map(named), chosen, high, value,
+    half: (i, j) => (k < 0 ? NaN : map.half(k, down[i], along[j])),
+    notes: (i, j) => [["step", at], ...(down[i] === along[j] && picked.against === "end" ? flagsOf(who.setting, down[i], map.steps[k]).map(([word]) => ["flag", word]) : [])],
+    pick: (i, j) => { picked.cell = [page.layers[down[i]].name, page.layers[along[j]].name]; changed(); },
   });
-  const missing = k < 0 ? cells.length ** 2 : cells.reduce((n, _, i) => n + cells.filter((__, j) => !known(map.value(k, i, j))).length, 0);
+  const missing = numbers.filter((v) => !known(v)).length;
   const behind = k >= 0 && map.steps[k] !== picked.step ? ` This map has step ${at}, the last before step ${count(page.steps[picked.step])}.` : "";
-  on(side, "heat-status").textContent = `${measure?.title ?? ""}, ${title(page.readings, picked.reading).toLowerCase()}. ${map.note}${behind}${missing ? ` ${count(missing)} of ${count(cells.length ** 2)} cells not computed (·).` : ""}`;
+  on(side, "heat-status").textContent = `${measure?.title ?? ""}, ${title(page.readings, picked.reading).toLowerCase()}. ${map.note}${behind}${missing ? ` ${count(missing)} of ${count(numbers.length)} cells not computed (·).` : ""}`;
 }
-const highest = () => {
-  const measure = measureOf(picked.measure);
-  return measure?.high ?? 1;
-};
+/** The score of the last colour: 1 of a similarity, the largest there is of a distance. */
+const highest = (values) => (measureOf(picked.measure)?.similarity === false ? Math.max(1, extent(Array.from(values))[1]) || 1 : 1);
 
 // ---------------------------------------------------------------- flags and the chosen cell
 function flagsOf(setting, layer, step) {
@@ -121,7 +131,7 @@ function chosenCell(side) {
   if (self) {
     const at = (name) => drill[name]?.[step];
     facts.push(["By chance", known(at("null_mean")) ? `${shown(at("null_mean"), 3)} ± ${shown(at("null_sd"), 3)}, n = ${entry.n}` : "not drawn"]);
-    facts.push(["Calibrated", known(at("calibrated")) ? `${shown(at("calibrated"), 3)}, p = ${plain(at("p"))}` : "–"]);
+    facts.push(["Calibrated", known(at("calibrated")) ? `${shown(at("calibrated"), 3)}, p ${at("p") < 0.001 ? "< 0.001" : `= ${plain(at("p"))}`}` : "–"]);
   }
   if (page.shapes) {
     const [pr, top, dead] = ["participation", "top_share", "dead"].map(shape);
@@ -139,7 +149,7 @@ function chosenCell(side) {
 /** 0 to 1 for what lies there, so that charts can be compared; wider where it must be. */
 const domain = (values) => {
   const [low, high] = extent(Array.from(values));
-  return [Math.min(0, Math.max(low, -0.5)) || 0, Math.max(1, Math.min(Number.isFinite(high) ? high : 1, highest()))];
+  return [Math.min(0, Math.max(low, -0.5)) || 0, Math.max(1, Math.min(Number.isFinite(high) ? high : 1, highest(values)))];
 };
 function toStep(step) {
   picked.step = upTo(page.steps, step);

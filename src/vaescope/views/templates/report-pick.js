@@ -91,8 +91,14 @@ function written() {
   if (picked.cell) for (const [i, name] of ["row", "column"].entries()) kept.set(name, picked.cell[i]);
   return `#explore&${kept}`;
 }
+let writing;
+/** Write what is picked into the address: soon, since a slider picks many times a second. */
 function write() {
-  history.replaceState(null, "", written());
+  clearTimeout(writing);
+  writing = setTimeout(writeNow, 120);
+}
+function writeNow() {
+  try { history.replaceState(null, "", written()); } catch { /* in a frame without an address of its own there is nothing to share */ }
 }
 /** Read what an address says; whatever of it does not exist here is passed over. */
 function read(fragment) {

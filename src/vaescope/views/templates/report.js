@@ -47,29 +47,32 @@ function listen() {
   $("pick-step").addEventListener("input", (event) => { picked.step = Number(event.target.value); changed(); });
   $("pick-both").addEventListener("input", (event) => {
     picked.both = event.target.checked;
-    if (picked.both && !picked.b.dataset) second();
+    if (picked.both && !paired) second();
     changed();
   });
   $("pick-codes")?.addEventListener("input", (event) => { picked.codes = event.target.value; changed(); });
   $("share").addEventListener("click", async () => {
-    write();
+    writeNow();
     const said = await navigator.clipboard?.writeText(location.href).then(() => "The address of this view is in the clipboard.").catch(() => null);
     $("share-said").textContent = said ?? "The address of this page, with all after #, is this view.";
   });
   addEventListener("hashchange", () => { if (location.hash.includes("&") && read(location.hash)) changed(); });
-  addEventListener("beforeprint", drawAll);
 }
 
+let paired = location.hash.includes("&b-");
 /** The second run to begin with: the next setting, or the next seed where there is only one. */
 function second() {
+  paired = true;
   const next = (unit("a").setting + 1) % page.settings.length;
   for (const factor of FACTORS) picked.b[factor] = page.settings[next][factor];
   picked.b.seed = picked.a.seed;
+  if (page.settings.length === 1) picked.b.seed = String(page.runs.at(-1).seed);
 }
 
 async function start() {
   const root = document.documentElement;
   root.classList.replace("no-js", "js");
+  addEventListener("beforeprint", () => { drawAll(); for (const kept of document.querySelectorAll("details.printed")) kept.open = true; });
   verdicts();
   for (const [id, draw] of [["figure-curves", figureCurves], ["figure-leads", figureLeads], ["figure-across", figureAcross]]) soon($(id), () => draw($(id)));
   await inflate();
@@ -85,6 +88,7 @@ async function start() {
     explore();
     if (shared) $("explore").scrollIntoView();
   }
+  if (location.hash && !location.hash.includes("&")) $(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   requestAnimationFrame(() => { root.dataset.ready = "yes"; performance.mark("ready"); });
 }
 
