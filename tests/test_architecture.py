@@ -242,13 +242,17 @@ def test_help_answers_without_the_heavy_packages():
     assert set(re.findall(r"\|\s+(\w+)$", result.stderr, re.MULTILINE)) & HEAVY == set()
 
 
-def test_there_are_five_families():
+def test_there_are_nine_families():
     assert {family.group for family in families()} == {
         "vaescope.datasets",
         "vaescope.networks",
         "vaescope.objectives",
         "vaescope.reconstructions",
         "vaescope.measures",
+        "vaescope.examinations",
+        "vaescope.code_scores",
+        "vaescope.claims",
+        "vaescope.figures",
     }
     assert all(len(family) > 0 for family in families())
 

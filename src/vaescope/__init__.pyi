@@ -1,5 +1,10 @@
+from . import disentanglement as disentanglement
+from . import dynamics as dynamics
+from . import latents as latents
 from .console import show_progress as show_progress
 from .data.load import load_dataset as load_dataset
+from .fondue import Fondue as Fondue
+from .fondue import fondue as fondue
 from .pipeline import lent as lent
 from .pipeline import load_study as load_study
 from .pipeline import run as run

@@ -26,6 +26,7 @@ from vaescope.stats.origin import Origin, origin_of
 from vaescope.stats.results import Results
 from vaescope.stats.scores import Scores
 from vaescope.views import summary
+from vaescope.views.answers import headline
 from vaescope.views.method import is_distance, main_measure
 from vaescope.views.report import objectives_beside, report
 from vaescope.views.tables import run_labels
@@ -182,6 +183,7 @@ def in_words(results: Results) -> str:
         f"{summary.setting(runs, results.study.steps)} {summary.headline(raw, corrected)}",
         *summary.finding(raw, corrected, floors, measure),
         *(f"On {pair.dataset}: {pair.words}" for pair in apart),
+        *([f"{told} `vaescope claims {results.path}` says why."] if (told := headline(results.claims)) else []),
         *summary.caveats(runs, run_labels(runs)),
     ]
     return "\n".join(lines).replace("\u00a0", " ")

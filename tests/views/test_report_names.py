@@ -53,22 +53,29 @@ ATTACKS = [
 ]
 
 
-def test_names_are_shown_as_they_are_and_never_run(opened, written, monkeypatch):
-    renamed = [(ATTACKS[i] if i < 4 else name, *rest) for i, (name, *rest) in enumerate(LAYERS)]
-    monkeypatch.setattr("tests.views.fake_results.LAYERS", renamed)
-    monkeypatch.setattr("tests.views.fake_results.DISTINCT", [(n, p) for n, p, _, same in renamed if not same])
-    results = FakeResults(
-        study(
-            name=ATTACKS[1] + ATTACKS[2],
-            datasets=[ATTACKS[3]],
-            networks=[ATTACKS[0]],
-            objectives={ATTACKS[4]: {ATTACKS[5]: ATTACKS}},
-            seeds=1,
-            steps=1,
-            latents=2,
-            measures={"cka": {}, ATTACKS[6]: {}},
-        )
+@pytest.fixture
+def renamed(monkeypatch):
+    """Layers whose names attack."""
+    layers = [(ATTACKS[i] if i < 4 else name, *rest) for i, (name, *rest) in enumerate(LAYERS)]
+    monkeypatch.setattr("tests.views.fake_results.LAYERS", layers)
+    monkeypatch.setattr("tests.views.fake_results.DISTINCT", [(n, p) for n, p, _, same in layers if not same])
+
+
+def attacked(strengths, **changes):
+    """A study all of whose names attack."""
+    return study(
+        name=ATTACKS[1] + ATTACKS[2],
+        datasets=[ATTACKS[3]],
+        networks=[ATTACKS[0]],
+        objectives={ATTACKS[4]: {ATTACKS[5]: strengths}},
+        latents=2,
+        measures={"cka": {}, ATTACKS[6]: {}},
+        **changes,
     )
+
+
+def test_names_are_shown_as_they_are_and_never_run(opened, written, renamed):
+    results = FakeResults(attacked(ATTACKS, seeds=1, steps=1), are_examined=False)
     it = opened(written("attacked", results))
     page = it.page
     assert page.evaluate("[window.hit, window.violations, document.scripts.length]") == [None, [], 3]
@@ -95,5 +102,17 @@ def test_names_are_shown_as_they_are_and_never_run(opened, written, monkeypatch)
         choose(page, pick_strength=i)
         assert ATTACKS[i] in page.locator("#heat-status, #view-heat").all_text_contents()[0]
     assert page.evaluate("[window.hit, window.violations]") == [None, []]
-    assert page.locator("img").count() == 2
+    assert page.locator("img").count() == 4  # two, and two for a second run
     assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_names_in_what_examinations_found_are_not_run_either(opened, written, renamed):
+    page = opened(written("attacked and examined", FakeResults(attacked(ATTACKS[:2], seeds=2, steps=3)))).page
+    look(page, "heat")
+    for k in (1, 16, 33):
+        page.locator("#heat td[role=gridcell]").nth(k).click()
+        page.wait_for_selector("html[data-ready=yes]")
+    assert page.locator("#cell").text_content()
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert page.evaluate("[window.hit, window.violations]") == [None, []]

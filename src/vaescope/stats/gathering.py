@@ -28,7 +28,8 @@ def main_similarity(study: "Study") -> str:
 
     "" where it has distances only.
     """
-    known = [name for name in study.measures if MEASURES[name].larger_is_more_similar]
+    there = {name: MEASURES.get(name) for name in study.measures}
+    known = [name for name, measure in there.items() if measure is not None and measure.larger_is_more_similar]
     return "cka" if "cka" in known else known[0] if known else ""
 
 

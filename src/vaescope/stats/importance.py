@@ -105,11 +105,12 @@ class DCI(CodeScore):
 
         if self.predictor == "boosting":
             return GradientBoostingClassifier(random_state=seed % 2**32)
+        every: Any = None  # latents are looked at in each split; scikit-learn's types want a text
         return RandomForestClassifier(
             self.trees,
+            max_features=every,
             max_depth=self.depth,
             min_samples_leaf=self.leaf,
-            max_features=1.0,
             random_state=seed % 2**32,
             n_jobs=1,
         )

@@ -141,10 +141,15 @@ def axes(
         there: run -> its snapshots.
         measures: those that were computed.
     """
-    named = [(study.setting_of(run), *study.called(run), run.objective, matched.value(run, "strength")) for run in runs]
-    distinct = layers[layers["same_as"] == ""].drop_duplicates("layer").set_index("layer")
+    named = [
+        (study.setting_of(run), dataset, network, run.objective, matched.value(run, "strength"))
+        for run in runs
+        for dataset, network in [study.called(run)]
+    ]
+    rows = layers[layers["same_as"] == ""].drop_duplicates("layer").to_dict("records")
+    distinct = {str(row["layer"]): row for row in rows}
     order = tables.layer_order(layers)
-    members: dict[tuple[str, ...], list[int]] = {}
+    members: dict[tuple[str, str, str, str, str], list[int]] = {}
     for i, name in enumerate(named):
         members.setdefault(name, []).append(i)
     places = {name: i for i, name in enumerate(members)}
@@ -160,8 +165,8 @@ def axes(
         settings=tuple(Setting(*name, tuple(found)) for name, found in members.items()),
         of=np.array([places[name] for name in named], int),
         layers=tuple(order),
-        parts={name: str(distinct.at[name, "part"]) for name in order},
-        features={name: int(distinct.at[name, "features"]) for name in order},
+        parts={name: str(distinct[name]["part"]) for name in order},
+        features={name: int(distinct[name]["features"]) for name in order},
         steps=tuple(steps),
         there={run.id: tuple(step for step in there.get(run.id, ()) if step in kept) for run in runs},
         snapshots={run.id: frozenset(there.get(run.id, ())) for run in runs},

@@ -58,7 +58,7 @@ def latents(axes: Axes, examined: pd.DataFrame, logged: pd.DataFrame, arrays: Ar
         "variance": None,
     }
     if len(examined):
-        kind = of(pd.Index(KINDS).get_indexer(table["kind"].astype(str)))
+        kind = of(pd.Index(KINDS).get_indexer(pd.Index(table["kind"].astype(str))))
         runs["kind"] = arrays.codes(np.where(np.isfinite(kind) & (kind >= 0), kind, 255), section=OF_LATENTS)
         runs["variance"] = arrays.put(of(table["variance"]), "u1", section=OF_LATENTS)
     return {"names": [str(i) for i in range(shape[1])], "kinds": list(KINDS), "runs": runs}
@@ -112,7 +112,7 @@ def losses(axes: Axes, table: pd.DataFrame, arrays: Arrays) -> dict[str, Any] | 
     if not every:
         return None
     steps = pd.Index(spread(every, max(20, min(400, MOST_LOSSES // max(1, len(axes.runs))))))
-    places = [axes.place("runs", table["run"]), steps.get_indexer(table["step"])]
+    places = [axes.place("runs", table["run"]), steps.get_indexer(pd.Index(table["step"]))]
     shape = (len(axes.runs), len(steps))
     return {"steps": [int(step) for step in steps]} | {
         name: arrays.put(scattered(shape, places, table[name]), "u2", "asinh", OF_LOSSES)

@@ -9,6 +9,8 @@ import pandas as pd
 from vaescope.views import theme, wording
 from vaescope.views.figure import Width
 
+LINE = ("step", "value", "low", "high")
+
 
 def banded(
     x: alt.X, y: alt.Y, colour: alt.Color, shape: alt.Shape | None = None, dash: alt.StrokeDash | None = None
@@ -82,7 +84,11 @@ def by_part(table: pd.DataFrame, panels: Sequence[str], wide: Width, height: flo
         lines = named_lines(
             shown, "label", names, inner, height if wide == "page" else 0.7 * height, told, legend=legend
         )
-        charts.append(alt.layer(lines, data=theme.data(shown)).facet(**theme.panels(panels, across, inner)))
+        charts.append(
+            alt.layer(lines, data=theme.data(shown, *LINE, "label", "panel")).facet(
+                **theme.panels(panels, across, inner)
+            )
+        )
     put = alt.hconcat if wide == "page" else alt.vconcat
     return put(*charts).resolve_scale(color="independent", shape="independent")
 

@@ -51,8 +51,14 @@ def total(width: Width) -> float:
     return WIDTHS[width]
 
 
-def data(table: pd.DataFrame) -> alt.InlineData:
-    """Rows as they are, not a frame, so that Altair's row limit and global settings do not matter."""
+def data(table: pd.DataFrame, *columns: str) -> alt.InlineData:
+    """Rows as they are, not a frame, so that Altair's row limit and global settings do not matter.
+
+    Args:
+        table: what is drawn.
+        *columns: that are needed, all if none is named: Altair copies each value many times.
+    """
+    table = table[list(columns)] if columns else table
     clean = table.astype(object).where(table.notna(), None)
     return alt.InlineData(values=[{str(k): _plain(v) for k, v in row.items()} for row in clean.to_dict("records")])
 

@@ -147,3 +147,13 @@ def test_a_damaged_snapshot_costs_its_figure_only(small, tmp_path):
     assert [file.name for file in files] == ["captions.md"]
     assert len(told.lines) == 2
     assert "damaged" in told.lines[0]
+
+
+def test_what_several_figures_need_is_read_once(small, tmp_path, monkeypatch):
+    from vaescope.stats import gathering
+
+    read, calls = gathering.evidence_of, []
+    monkeypatch.setattr(gathering, "evidence_of", lambda results: calls.append(1) or read(results))
+    files = press.write(small, tmp_path, ["curves", "settling", "leads"], ["svg"])
+    assert len([file for file in files if file.suffix == ".svg"]) == 3
+    assert len(calls) == 1

@@ -69,7 +69,7 @@ class Claims(Figure):
             {c: float for c in ("estimate", "low", "high", "threshold")}
         )
         limit = 180 if wide == "page" else 100
-        rows["told"] = ["\n".join(wrap(str(t), limit // 4)) for t in rows["reading_title"]]
+        rows["told"] = ["\n".join(wrap(str(t), int(limit / 3.5))) for t in rows["reading_title"]]
         order = list(dict.fromkeys(rows["told"]))
         lines = max(text.count("\n") + 1 for text in order)
         values = rows[["estimate", "threshold"]].to_numpy()

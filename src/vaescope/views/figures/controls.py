@@ -111,5 +111,7 @@ class Controls(Figure):
         )
         rule = alt.Chart().transform_filter("!isValid(datum.step)").mark_rule(strokeWidth=1)
         rule = rule.encode(y=theme.similarity("similarity to the final layer"), color=colour, strokeDash=dash)
-        layered = alt.layer(*lines.layer, rule, data=theme.data(here)).properties(width=inner, height=85)
+        layered = alt.layer(*lines.layer, rule, data=theme.data(here, *marks.LINE, "kind", "panel")).properties(
+            width=inner, height=85
+        )
         return theme.dressed(layered.facet(**theme.panels(panels, across)))

@@ -88,6 +88,10 @@ class Disentanglement(Figure):
                 colours = theme.cycle(theme.CATEGORIES, len(names))
             legend = {"orient": "bottom", "columns": 1} if wide == "page" else {"orient": "right", "columns": 1}
             lines = marks.named_lines(shown, "label", names, inner, 110, ROWS[row], colours, legend=legend)
-            charts.append(alt.layer(*lines.layer, data=theme.data(shown)).properties(width=inner, height=110))
+            charts.append(
+                alt.layer(*lines.layer, data=theme.data(shown, *marks.LINE, "label")).properties(
+                    width=inner, height=110
+                )
+            )
         put = alt.hconcat if wide == "page" else alt.vconcat
         return theme.dressed(put(*charts).resolve_scale(color="independent", shape="independent"))

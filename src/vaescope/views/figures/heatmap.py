@@ -24,7 +24,7 @@ class Heatmap(Figure):
     """Each layer of one snapshot with each layer of another, the mean over seeds.
 
     References:
-        Kornblith et al. (2019), Similarity of neural network representations revisited, figure 2.
+        Kornblith et al. (2019), Similarity of neural network representations revisited.
             https://arxiv.org/abs/1905.00414
         Bonheme & Grzes (2022), How do variational autoencoders learn? https://arxiv.org/abs/2205.08399
     """
@@ -168,5 +168,7 @@ class Heatmap(Figure):
         known = cells.transform_filter("isValid(datum.score)")
         known = known.encode(color=alt.Color("score:Q", scale=scale, title=title, legend=legend))
         none = cells.transform_filter("!isValid(datum.score)").encode(color=alt.value(theme.FAINT))
-        layered = alt.layer(none, known, data=theme.data(shown)).properties(width=side, height=side)
+        layered = alt.layer(none, known, data=theme.data(shown, "layer_a", "layer_b", "score", "panel")).properties(
+            width=side, height=side
+        )
         return theme.dressed(layered.facet(**theme.panels(names, across, side)))

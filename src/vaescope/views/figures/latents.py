@@ -78,7 +78,9 @@ class Latents(Figure):
             scale=alt.Scale(domain=[0, most_latents], nice=False),
             axis=alt.Axis(tickCount=3, grid=False, format=".4~g"),
         )
-        area = alt.Chart(theme.data(shown)).mark_area(opacity=1, strokeWidth=0)
+        area = alt.Chart(theme.data(shown, "step", "value", "kind", "place", "panel")).mark_area(
+            opacity=1, strokeWidth=0
+        )
         area = area.encode(
             x=theme.steps(int(shown["step"].max()), inner), y=y, color=colour, order=alt.Order("place:Q")
         )

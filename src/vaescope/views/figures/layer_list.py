@@ -84,6 +84,6 @@ class LayerList(Figure):
             legend = {"orient": "right", "columns": 1}
             title = f"similarity to the {wording.layer(str(head['of']))}"
             lines = marks.named_lines(shown, "label", names, inner, 80, title, legend=legend)
-            drawn = alt.layer(lines, data=theme.data(shown))
+            drawn = alt.layer(lines, data=theme.data(shown, *marks.LINE, "label", "panel"))
             rows.append(drawn.facet(**theme.panels(panels, len(panels), inner)))
         return theme.dressed(alt.vconcat(*rows).resolve_scale(color="independent", shape="independent"))

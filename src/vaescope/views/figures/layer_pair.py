@@ -90,5 +90,7 @@ class LayerPair(Figure):
         lines = marks.named_lines(
             shown, "line", [names[k] for k in order], inner, 90, title, legend={"orient": "bottom", "columns": 1}
         )
-        drawn = alt.layer(lines, data=theme.data(shown)).facet(**theme.panels(panels, across, inner))
+        drawn = alt.layer(lines, data=theme.data(shown, *marks.LINE, "line", "panel")).facet(
+            **theme.panels(panels, across, inner)
+        )
         return theme.dressed(drawn)

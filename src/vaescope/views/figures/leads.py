@@ -108,5 +108,7 @@ class Leads(Figure):
         dots = base.mark_point(filled=True, size=22, opacity=1).encode(shape=theme.shaped("kind", kinds, orient="top"))
         zero = alt.Chart().mark_rule(color=theme.INK, strokeWidth=0.6, strokeDash=[2, 2]).encode(x=alt.datum(0))
         height = max(15 * len(labels), 30)
-        layered = alt.layer(zero, rule, dots, data=theme.data(shown)).properties(width=inner, height=height)
+        layered = alt.layer(
+            zero, rule, dots, data=theme.data(shown, "lead", "low", "high", "kind", "label", "panel")
+        ).properties(width=inner, height=height)
         return theme.dressed(layered.facet(**theme.panels(panels, len(panels))))

@@ -28,7 +28,7 @@ class OtherReferences(Figure):
     """Similarity of layers over steps to what is not their own end.
 
     References:
-        Kornblith et al. (2019), Similarity of neural network representations revisited, section 6.
+        Kornblith et al. (2019), Similarity of neural network representations revisited.
             https://arxiv.org/abs/1905.00414
         Raghu et al. (2017), SVCCA. https://arxiv.org/abs/1706.05806
     """

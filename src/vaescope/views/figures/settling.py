@@ -103,5 +103,10 @@ class Settling(Figure):
         open_ = open_.mark_point(filled=False, fill="white", size=22, strokeWidth=1.1, opacity=1)
         filled = base.transform_filter("datum.reading !== 'raw'").mark_point(filled=True, size=24, opacity=1)
         height = 17 * shown["label"].nunique()
-        layered = alt.layer(rule, open_, filled, data=theme.data(shown)).properties(width=inner, height=height)
+        layered = alt.layer(
+            rule,
+            open_,
+            filled,
+            data=theme.data(shown, "step", "low", "high", "reading", "kind", "part", "label", "panel"),
+        ).properties(width=inner, height=height)
         return theme.dressed(layered.facet(**theme.panels(panels, across)))

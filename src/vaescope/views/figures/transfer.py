@@ -25,7 +25,8 @@ class Transfer(Figure):
     """Similarity of final layers of runs that differ in the dataset alone, on the examples of the first.
 
     References:
-        Bonheme & Grzes (2023), The good, the bad and the ugly of transferring VAEs. https://arxiv.org/abs/2304.10767
+        Bonheme & Grzes (2023), How good are variational autoencoders at transfer learning?
+            https://arxiv.org/abs/2304.10767
     """
 
     name: ClassVar[str] = "transfer"
