@@ -90,7 +90,7 @@ def calibrate(pool, claims) -> None:
 
         def excess(number, claim=claim, reading=reading, threshold=threshold):
             case = boundary(claim, number)
-            return float(np.mean(list(pool.map(partial(estimated, case, reading), range(1000, 1004))))) - threshold
+            return float(np.mean(list(pool.map(partial(estimated, case, reading), range(1000, 1012))))) - threshold
 
         ends = excess(low), excess(high)
         for _ in range(12 if low < high else 0):
@@ -100,7 +100,7 @@ def calibrate(pool, claims) -> None:
             low, high, ends = (
                 (middle, high, (value, ends[1])) if (value > 0) == (ends[0] > 0) else (low, middle, (ends[0], value))
             )
-            if abs(value) < 0.003:
+            if abs(value) < 0.001:
                 break
         nearest = low if abs(ends[0]) < abs(ends[1]) else high
         print(f'    "{claim}": {nearest:.3f},  # {name}; off by {min(ends, key=abs):+.4f}', flush=True)

@@ -77,6 +77,9 @@ def figures(
         list[str] | None, typer.Option("--format", metavar="FORMAT", help="svg, png or pdf; all three if not given.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="DIR/figures if not given.")] = None,
+    width: Annotated[
+        str | None, typer.Option("--width", metavar="WIDTH", help="column (3.3 in) or page (6.9 in) for all of them.")
+    ] = None,
 ) -> None:
     """Write the figures for a paper: SVG, PNG and PDF, each with its data and caption."""
     from vaescope.stats.results import Results
@@ -85,7 +88,9 @@ def figures(
     wrong = [name for name in formats or [] if name not in FORMATS]
     if wrong:
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, got {wrong[0]!r}.")
-    options: dict[str, Any] = {"formats": tuple(formats)} if formats else {}
+    if width not in (None, "column", "page"):
+        raise UsageError(f"--width: expected column or page, got {width!r}.")
+    options: dict[str, Any] = {"width": width} | ({"formats": tuple(formats)} if formats else {})
     with show_progress() as progress:
         written = write(Results(folder), out or folder / "figures", only or None, progress=progress, **options)
     say(f"Figures: {len(written)} file(s) in {out or folder / 'figures'}")

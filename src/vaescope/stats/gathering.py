@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vaescope.runs.study import Run, Study
     from vaescope.stats.results import Results
 
-MOST_PAIRS = 6_000  # of runs compared at their ends: all of a hundred runs, some of those of more
+MOST_RUNS = 120  # of one dataset and network that are compared at their ends: whole settings, evenly chosen
 
 # pandas is imported where it is used: finding the measures imports every file of this folder.
 
@@ -93,8 +93,8 @@ def ends_of(results: "Results", measure: str) -> "pd.DataFrame":
     """How alike the same layer of two runs is at their ends, for pairs of runs on one dataset with one network.
 
     Returns:
-        run_a, run_b, layer, part, score, floor, as `Evidence.ends`; all pairs, or `MOST_PAIRS` of them, those of one
-        setting first, the others chosen once and for all.
+        run_a, run_b, layer, part, score, floor, as `Evidence.ends`; of more than `MOST_RUNS` runs of a kind, all pairs
+        of the runs of some settings, evenly chosen.
     """
     import pandas as pd
 
@@ -184,16 +184,18 @@ def _picked(block: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
 
 
 def _pairs(study: "Study", runs: "Sequence[Run]") -> list[tuple[int, int]]:
-    kinds: dict[tuple[str, str], list[int]] = {}
+    """Pairs of runs on one dataset with one network: all pairs of the runs of as many settings as there is room for."""
+    kinds: dict[tuple[str, str], dict[str, list[int]]] = {}
     for i, run in enumerate(runs):
-        kinds.setdefault(study.called(run), []).append(i)
-    pairs = [pair for members in kinds.values() for pair in combinations(members, 2)]
-    if len(pairs) <= MOST_PAIRS:
-        return sorted(pairs)
-    alike = [runs[i].setting == runs[j].setting for i, j in pairs]
-    order = np.random.default_rng([2205, 8399]).permutation(len(pairs))
-    chosen = sorted(order.tolist(), key=lambda k: not alike[k])[:MOST_PAIRS]
-    return sorted(pairs[k] for k in chosen)
+        kinds.setdefault(study.called(run), {}).setdefault(run.setting, []).append(i)
+    pairs: list[tuple[int, int]] = []
+    for settings in kinds.values():
+        members = list(settings.values())
+        room = max(2, MOST_RUNS * len(members) // sum(map(len, members)))
+        if len(members) > room:
+            members = [members[round(k * (len(members) - 1) / (room - 1))] for k in range(room)]
+        pairs += combinations(sorted(i for found in members for i in found), 2)
+    return sorted(pairs)
 
 
 def _of_the_study(results: "Results", measure: str, references: "pd.DataFrame") -> "pd.DataFrame":
