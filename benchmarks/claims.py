@@ -146,7 +146,7 @@ def main() -> None:
                     by = dict(zip(kinds, verdict, strict=True))
                     right = by[case.right]
                     undecided = 0.0 if case.right == "undecided" else by["undecided"]
-                    cell = " / ".join(f"{100 * x:.0f}" for x in (right, undecided, 1 - right - undecided))
+                    cell = " / ".join(f"{100 * x:.0f}" for x in (right, undecided, max(0.0, 1 - right - undecided)))
                     if case.plain:
                         cell += f"; plain {case.plain} {100 * dict(zip(kinds, plain, strict=True))[case.plain]:.0f}"
                     cells.append(cell)
