@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 import pandas as pd
 import pytest
+from tests.runs.small import StopAfter, small_folder, small_study
 
 import vaescope
-from tests.runs.small import StopAfter, small_folder, small_study
 from vaescope.errors import CorruptArtifact, Interrupted, UsageError
 from vaescope.pipeline import load_study
 from vaescope.runs.store import StudyFolder
@@ -71,9 +71,7 @@ def test_every_run_has_its_table_once_and_a_second_call_makes_nothing(trained):
     assert len(MADE) == len(trained.runs)
     found = vaescope.open(trained.path).examined("count")
     assert list(found.columns) == ["run", "step", "pixel"]
-    assert found.groupby("run", observed=True).size().to_dict() == {
-        run.id: len(run.snapshots) for run in trained.runs
-    }
+    assert found.groupby("run", observed=True).size().to_dict() == {run.id: len(run.snapshots) for run in trained.runs}
 
 
 def test_a_run_without_its_end_is_not_examined_and_its_neighbours_see_it_later(tmp_path, asked):
@@ -140,7 +138,8 @@ def test_workers_make_the_same_bytes(tmp_path):
         with executor_of(workers, None) as executor:
             examine(folder, executor=executor)
         folders.append({p.relative_to(folder.path): p.read_bytes() for p in folder.path.glob("examined/*/*.parquet")})
-    assert folders[0] == folders[1] and len(folders[0]) == 4
+    assert folders[0] == folders[1]
+    assert len(folders[0]) == 4
 
 
 def test_an_unknown_examination_is_told_before_anything_begins(tmp_path):
@@ -162,10 +161,12 @@ def test_a_study_may_get_other_examinations_later_and_keeps_its_runs(tmp_path, a
 def test_evidence_of_a_study_without_examinations_has_scores_and_empty_tables(tmp_path):
     results = vaescope.run(small_study("examinations=[]", "objectives={vae: {}}", "seeds=2"), tmp_path / "s")
     evidence = results.evidence()
-    assert evidence.measure == "cka" and len(evidence.runs) == 2
+    assert evidence.measure == "cka"
+    assert len(evidence.runs) == 2
     assert len(evidence.references) == len(evidence.posterior) == 0
     first, second = (run.id for run in results.folder.runs)
-    assert set(evidence.ends["run_a"]) == {first} and set(evidence.ends["run_b"]) == {second}
+    assert set(evidence.ends["run_a"]) == {first}
+    assert set(evidence.ends["run_b"]) == {second}
     end = results.folder.runs[0].snapshots[-1]
     for row in evidence.ends.to_dict("records"):
         pair = {"layer": row["layer"], "run_a": first, "run_b": second}

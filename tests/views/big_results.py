@@ -1,4 +1,4 @@
-"""Made-up results of large studies: 1,000 runs unless told otherwise, as a larger grid of the paper's would have them."""
+"""Made-up results of large studies: 1,000 runs unless told otherwise, a grid as the paper's but larger."""
 
 from tests.views.fake_results import FakeResults, study
 

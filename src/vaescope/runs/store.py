@@ -300,9 +300,7 @@ class StudyFolder:
             begun = (path / "runs").exists()
             if begun and (there.runs != study.runs() or there.study.probe != study.probe):
                 old, new = there.study.dumped(), study.dumped()
-                changed = [
-                    f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in LATER
-                ]
+                changed = [f"{k}: {old[k]} -> {new[k]}" for k in new if old[k] != new[k] and k not in LATER]
                 raise UsageError(f"{path} holds another study ({'; '.join(changed)[:300]}). Choose another --out.")
             if there.study == study:
                 return there

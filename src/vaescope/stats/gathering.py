@@ -10,6 +10,7 @@ from vaescope.stats import evidence as schema
 from vaescope.stats import matched
 from vaescope.stats.course import EXAMPLES
 from vaescope.stats.evidence import Evidence
+from vaescope.stats.halves import halved
 from vaescope.stats.measure import MEASURES, Reason
 
 if TYPE_CHECKING:
@@ -80,13 +81,13 @@ def runs_of(results: "Results") -> "pd.DataFrame":
 def strength_of(study: "Study", run: "Run") -> float:
     """The number that says how strongly the objective of a run regularises.
 
-    The value of the one option that the study varies for this objective, or of its only numeric option; NaN where
-    there is none or there are several.
+    The value of the one option that the study varies for this objective, or, where it varies none, of its only numeric
+    option; NaN where there is none, there are several, or the one has no number in this run.
     """
     varied = [k for k, v in study.objectives[run.objective].items() if isinstance(v, list) and len(v) > 1]
     numeric = [k for k, v in run.options.items() if isinstance(v, int | float) and not isinstance(v, bool)]
-    chosen = [k for k in varied if k in numeric] or numeric
-    return float(cast(Any, run.options[chosen[0]])) if len(chosen) == 1 else float("nan")
+    chosen = varied or numeric
+    return float(cast(Any, run.options[chosen[0]])) if len(chosen) == 1 and chosen[0] in numeric else float("nan")
 
 
 def ends_of(results: "Results", measure: str) -> "pd.DataFrame":
@@ -209,7 +210,7 @@ def _of_the_study(results: "Results", measure: str, references: "pd.DataFrame") 
     choice = results.study.measures.get(measure)
     if choice is None or not len(references):
         return references
-    all_, fewer = choice.n or results.study.probe.n, min(results.study.probe.n, EXAMPLES)
+    all_, fewer = choice.n or results.study.probe.n, halved(measure, min(results.study.probe.n, EXAMPLES), 0).examples
     if all_ <= fewer:
         return references
     keys = ["run", "layer", "step", "reference"]

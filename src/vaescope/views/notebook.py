@@ -5,7 +5,7 @@ What comes from a name is escaped; there are no classes and no style sheet, so n
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -44,19 +44,11 @@ class Shown(Protocol):
 
 
 @runtime_checkable
-class Named(Protocol):
-    """Of a measure, its name."""
-
-    @property
-    def name(self) -> str: ...
-
-
-@runtime_checkable
 class Square(Protocol):
     """What is read of `SimilarityMatrix`."""
 
     @property
-    def measure(self) -> Named: ...
+    def measure(self) -> Any: ...
     @property
     def rows(self) -> tuple[str, ...]: ...
     @property

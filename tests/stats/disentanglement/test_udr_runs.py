@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.runs.small import small_folder
 
 import vaescope
-from tests.runs.small import small_folder
 from vaescope.runs.extract import representations
 from vaescope.runs.train import train
 
@@ -13,7 +13,8 @@ def test_it_is_that_of_the_final_mean_codes_of_runs_that_differ_in_the_seed(tmp_
     folder = small_folder(tmp_path / "s", "objectives={vae: {}, beta_vae: {beta: 4}}", "seeds=2")
     train(folder)
     found = vaescope.disentanglement.udr_of(vaescope.open(folder.path), relation="spearman", smallest=0.0)
-    assert len(found) == 4 and set(found["runs"]) == {2}
+    assert len(found) == 4
+    assert set(found["runs"]) == {2}
     codes = {r.id: dict(representations(folder, r, r.snapshots[-1]))["mean"] for r in folder.runs}
     for setting, rows in found.groupby("setting"):
         expected = vaescope.disentanglement.udr([codes[run] for run in rows["run"]], relation="spearman").runs

@@ -78,3 +78,12 @@ def test_no_rows_give_no_curves():
     empty = references().iloc[:0]
     assert len(intervals(empty, RUNS)) == 0
     assert len(corrected(empty)) == 0
+
+
+def test_untrained_networks_have_curves_by_network_though_they_are_numbered():
+    untrained = references().query("draw == -1 and step == 5 and reference == 'final'")
+    untrained = untrained.rename(columns={"reference": "control"}).drop(columns=["draw", "step", "against"])
+    numbered = pd.concat([untrained.assign(network=number) for number in range(2)])
+    found = intervals(numbered, RUNS.assign(network="conv"), ("network",))
+    assert found["network"].tolist() == ["conv", "conv"]
+    assert found["score"].tolist() == pytest.approx(intervals(untrained, RUNS, ())["score"].tolist())

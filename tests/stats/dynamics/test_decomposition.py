@@ -129,3 +129,14 @@ def test_what_is_not_varied_or_not_repeated_has_no_share():
     still = decomposition(ends(runs, {"input": np.zeros((6, 2))}), runs)
     assert still["share"].isna().all()
     assert len(decomposition(ends(runs, {}), runs)) == 0
+
+
+def test_a_dataset_in_which_a_factor_is_not_varied_leaves_its_p_as_it_is():
+    """150 layers without any effect: half of the runs are of a dataset with one objective, at one strength."""
+    rng = np.random.default_rng(7)
+    runs = pd.concat([grid({"a": ["1"], "b": ["1"]}, 4), grid({"a": ["1"]}, 8, "cars")], ignore_index=True)
+    nothing = {f"encoder.{k}": effects(runs, rng, noise=1.0, size=5) for k in range(150)}
+    found = decomposition(ends(runs, nothing), runs, draws=99)
+    own = found[found["factor"] == "objective"]
+    assert (own["p"] <= 0.05).mean() == pytest.approx(0.05, abs=0.045)
+    assert own["p"].mean() == pytest.approx(0.5, abs=0.08)

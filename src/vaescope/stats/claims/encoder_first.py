@@ -35,7 +35,7 @@ class EncoderFirst(Claim):
         "Above 1 doubling: 'long before' is in less than half the steps. Every control that could be made must say so."
     )
     unit: ClassVar[str] = "doublings"
-    figures: ClassVar[tuple[str, ...]] = ("lead", "curves", "controls")
+    figures: ClassVar[tuple[str, ...]] = ("leads", "curves", "controls")
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""

@@ -36,7 +36,7 @@ class EncoderFirstEverywhere(Claim):
         "correction for their number, is enough against it."
     )
     unit: ClassVar[str] = "doublings"
-    figures: ClassVar[tuple[str, ...]] = ("lead",)
+    figures: ClassVar[tuple[str, ...]] = ("leads",)
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""

@@ -30,7 +30,7 @@ class FullyConnected(Claim):
     statistic: ClassVar[str] = "The lead of claim 1, in the runs of the network `linear`."
     threshold: ClassVar[str] = "Above 1 doubling, as in claim 1, with every control."
     unit: ClassVar[str] = "doublings"
-    figures: ClassVar[tuple[str, ...]] = ("lead",)
+    figures: ClassVar[tuple[str, ...]] = ("leads",)
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""

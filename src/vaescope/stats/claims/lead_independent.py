@@ -44,7 +44,7 @@ class LeadIndependent(Claim):
         "intervals must lie within; no difference found is not enough."
     )
     unit: ClassVar[str] = "doublings"
-    figures: ClassVar[tuple[str, ...]] = ("lead",)
+    figures: ClassVar[tuple[str, ...]] = ("leads",)
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""

@@ -31,7 +31,9 @@ def intervals(
     """
     import pandas as pd
 
-    table = rows.merge(runs[["run", "seed", *by]], on="run")
+    known = runs[["run", "seed", *by]]
+    own = [column for column in known.columns[1:] if column in rows.columns]  # `network` numbers the untrained ones
+    table = rows.drop(columns=own).merge(known, on="run")
     steps = ["step"] if "step" in table.columns else []
     keys = [*by, *keys_of(table)[1:], "layer", "part", *steps]
     number = table.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()

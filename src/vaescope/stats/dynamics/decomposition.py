@@ -82,7 +82,8 @@ def decomposition(
 class _Squares:
     """Of one layer in one block: sums of squares and freedom of the factors and, last, the residual.
 
-    `permuted` is, for each factor, the sums of squares of the factor and of the residual in each draw.
+    `permuted` is, for each factor, the sums of squares of the factor and of the residual in each draw; as they are
+    where there is nothing to be permuted.
     """
 
     sums: Float64[np.ndarray, " 4"]
@@ -109,7 +110,8 @@ def _squares(block: Block, draws: int, key: tuple[int, int]) -> list[_Squares]:
     terms = projections(block)
     freedom = np.trace(terms, axis1=1, axis2=2).round()
     sums = np.einsum("tij,lij->lt", terms, block.scores)
-    permuted = np.zeros((len(block.layers), len(FACTORS), draws, 2))
+    permuted = np.empty((len(block.layers), len(FACTORS), draws, 2))
+    permuted[:] = np.stack([sums[:, :-1], np.repeat(sums[:, -1:], len(FACTORS), axis=1)], axis=-1)[:, :, None]
     for place in range(len(FACTORS)):
         if freedom[place] and freedom[-1]:
             left = terms[place] + terms[-1]

@@ -40,7 +40,7 @@ def histories(latents: "pd.DataFrame", idle: float = IDLE) -> "pd.DataFrame":
 
     told = latents.assign(information=_information(latents)).sort_values("step", kind="stable")
     rows = []
-    for (run, latent), found in told.groupby(["run", "latent"], sort=False):
+    for (run, latent), found in told.groupby(["run", "latent"], sort=False, observed=True):
         used = found["information"].to_numpy() >= idle
         story: Story = "in use" if used[-1] else "died" if used.any() else "never used"
         turned = np.flatnonzero(used != used[-1])
@@ -73,7 +73,7 @@ def over_runs(latents: "pd.DataFrame", idle: float = IDLE) -> "pd.DataFrame":
 
 
 def _verdicts(latents: "pd.DataFrame", idle: float) -> Iterator[tuple[Any, ...]]:
-    last = latents.groupby("run")["step"].max()
+    last = latents.groupby("run", observed=True)["step"].max()
     for run, found in histories(latents, idle).groupby("run", sort=False):
         lost = found[found["story"] != "in use"]
         count = len(found)
