@@ -21,6 +21,7 @@ snapshots: {schedule: log, count: 8}
 log_every: 5
 probe: {n: 24, seed: 0}
 measures: {cka: {pairs: all}, procrustes: {pairs: needed, n: 12}}
+examinations: [posterior]
 """
 TRIALS = 4
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(280)]

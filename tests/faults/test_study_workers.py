@@ -27,6 +27,7 @@ snapshots: [0, 10, 40]
 log_every: 5
 probe: {n: 40}
 measures: {cka: {}, procrustes: {pairs: needed, n: 20}}
+examinations: [latents, references]
 """
 POISON = """
 import os, signal, sys
@@ -61,7 +62,7 @@ def ended(process, code=0):
 
 def bytes_of(out):
     """Everything but the page and the locks."""
-    files = [p for part in ("runs", "similarity.zarr") for p in (out / part).rglob("*") if p.is_file()]
+    files = [p for part in ("runs", "similarity.zarr", "examined") for p in (out / part).rglob("*") if p.is_file()]
     files += [out / "similarity.parquet", out / "probe.json"]
     return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(files)}
 

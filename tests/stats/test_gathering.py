@@ -21,7 +21,7 @@ from vaescope.stats.evidence import REFERENCES
         ("annealed_vae: {c_max: 5, warmup: 10}", [math.nan]),
         ("annealed_vae: {c_max: [5, 25], warmup: [10, 20]}", [math.nan] * 4),
         ("beta_anneal: {beta: [1, 4], shape: [linear, cyclical]}", [math.nan] * 4),
-        ("dip_vae_i: {lambda_od: 10, lambda_d: [null, 5]}", [math.nan, 5]),
+        ("beta_anneal: {beta: 4, shape: [linear, cyclical]}", [math.nan] * 2),
         ("vae: {}", [math.nan]),
     ],
 )

@@ -132,9 +132,9 @@ def test_what_is_not_varied_or_not_repeated_has_no_share():
 
 
 def test_a_dataset_in_which_a_factor_is_not_varied_leaves_its_p_as_it_is():
-    """150 layers without any effect: half of the runs are of a dataset with one objective, at one strength."""
+    """150 layers without any effect; one of two datasets has one objective alone."""
     rng = np.random.default_rng(7)
-    runs = pd.concat([grid({"a": ["1"], "b": ["1"]}, 4), grid({"a": ["1"]}, 8, "cars")], ignore_index=True)
+    runs = pd.concat([grid({"a": ["1"], "b": ["1"]}, 4), grid({"a": ["1", "2", "3"]}, 4, "cars")], ignore_index=True)
     nothing = {f"encoder.{k}": effects(runs, rng, noise=1.0, size=5) for k in range(150)}
     found = decomposition(ends(runs, nothing), runs, draws=99)
     own = found[found["factor"] == "objective"]

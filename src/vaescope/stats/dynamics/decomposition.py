@@ -116,7 +116,8 @@ def _squares(block: Block, draws: int, key: tuple[int, int]) -> list[_Squares]:
         if freedom[place] and freedom[-1]:
             left = terms[place] + terms[-1]
             rng = np.random.default_rng([*key, place])
-            permuted[:, place] = _permuted(left @ block.scores @ left, terms[[place, -1]], draws, rng)
+            drawn = _permuted(left @ block.scores @ left, terms[[place, -1]], draws, rng)
+            permuted[:, place] = _scaled(drawn, sums[:, [place, -1]])
     return [_Squares(s, freedom, p) for s, p in zip(sums, permuted, strict=True)]
 
 
@@ -133,6 +134,17 @@ def _permuted(
         drawn = residuals[:, order[:, :, None], order[:, None, :]]
         found[:, start : start + len(order)] = drawn.reshape(count, len(order), -1) @ flat
     return found
+
+
+def _scaled(drawn: Float64[np.ndarray, "l b 2"], sums: Float64[np.ndarray, "l 2"]) -> Float64[np.ndarray, "l b 2"]:
+    """Drawn sums of squares with the total of those found.
+
+    Permuted residuals leave some of their squares to the factors that were taken off. Within a block that changes no
+    ratio; beside the sums of other blocks it would.
+    """
+    total = drawn.sum(axis=2, keepdims=True)
+    wanted = sums.sum(axis=1)[:, None, None]
+    return drawn * np.where(total > NOTHING * np.abs(wanted), wanted / np.where(total > 0, total, 1), 1.0)
 
 
 def _rows(parts: list[_Squares]) -> list[tuple[str, float, float, int, float]]:
