@@ -52,13 +52,17 @@ def claims(
     """Judge each claim about how VAEs learn: supported, not supported or undecided, with and without controls."""
     from vaescope.stats.judge import judge, verdict_frame
     from vaescope.stats.results import Results
+    from vaescope.views.gaps import unexamined
     from vaescope.views.verdicts import READING_COLUMNS, VERDICT_COLUMNS, reading_rows, verdict_rows, whys
 
     results = Results(folder)
-    verdicts = judge(results.evidence(), only or None)
+    evidence = results.evidence()
+    verdicts = judge(evidence, only or None)
     table(VERDICT_COLUMNS, verdict_rows(verdicts), title=f"Claims in the study {results.study.name}")
     for line in whys(verdicts):
         say(line)
+    if lacking := unexamined(results.runs, evidence):
+        say(f"{lacking} not examined, or with damaged tables, which the verdicts lack: `vaescope examine {folder}`.")
     if every_reading:
         table(READING_COLUMNS, reading_rows(verdicts), title="Every reading")
     if out is not None:

@@ -46,12 +46,18 @@ def stated(name: str) -> Stated:
     return Stated(**texts, figures=claim.figures)
 
 
+def deciding(verdict: Verdict) -> Reading:
+    """The first reading with controls that says what the verdict says; the main one where none does."""
+    same = [found for found in verdict.readings if found.word == verdict.word]
+    return (same or verdict.readings or [verdict.plain])[0]
+
+
 def answers(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """Verdicts as the template writes them."""
     made = []
     for verdict in verdicts:
         said = stated(verdict.claim)
-        main = verdict.readings[0] if verdict.readings else verdict.plain
+        main = deciding(verdict)
         href, link = _link(said.figures)
         made.append(
             {"claim": verdict.claim, "number": said.number, "title": said.title, "statement": said.statement}

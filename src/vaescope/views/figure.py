@@ -52,7 +52,7 @@ class Figure(ABC):
 
     def missing(self, results: "Results") -> str:
         """Why the table of this study has no rows, for people."""
-        return "the study has nothing for it"
+        return "no layers were compared: give `vaescope compare` on the study's folder"
 
 
 FIGURES: Registry[type[Figure]] = Registry("figure", "vaescope.views.figures", "vaescope.figures")

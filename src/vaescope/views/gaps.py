@@ -51,11 +51,19 @@ def gaps(
             known = ", or the dataset has no factors" if name == "disentanglement" else ""
             why = f"no table “{name}” of any run: not examined yet{known}"
             found.append({"what": SHOWN_BY[name].capitalize(), "why": why, "how": f"vaescope examine {folder}"})
-        short = {name: ended - table["run"].nunique() for name, table in tables.items() if len(table)}
-        if most := max(short.values(), default=0):
-            why = f"{counted(most, 'run')} of {ended:,} not examined yet"
+        if few := unexamined(runs, evidence):
+            why = f"{few} not examined yet"
             found.append({"what": "Some runs", "why": why, "how": f"vaescope examine {folder}"})
     seeds = runs["seed"].nunique()
     if seeds < 2:
         found.append({"what": "Intervals", "why": "one seed has none; give the study more seeds", "how": ""})
     return found
+
+
+def unexamined(runs: pd.DataFrame, evidence: Evidence) -> str:
+    """How many finished runs lack a table that others have, as "2 runs of 9"; "" if none, or if no run has any."""
+    ended = int((runs["state"] == "done").sum())
+    names = [name for name in SHOWN_BY if name != "disentanglement"]  # which only runs on datasets with factors have
+    tables = [table for name in names if len(table := getattr(evidence, name))]
+    most = max((ended - table["run"].nunique() for table in tables), default=0)
+    return f"{counted(most, 'run')} of {ended:,}" if most > 0 else ""

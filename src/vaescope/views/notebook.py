@@ -116,8 +116,8 @@ def verdicts_html(verdicts: Sequence[Verdict]) -> str:
         return _block([escape("No claims were judged.")])
     names = ["", "claim", "with controls", "without", "estimate", "interval", "threshold", "runs", "why"]
     rows = []
-    for made in answers.answers(verdicts):
-        main = (made["readings"] or [made["plain"]])[0]
+    for verdict, made in zip(verdicts, answers.answers(verdicts), strict=True):
+        main = answers.reading(answers.deciding(verdict), made["unit"])
         words = [f"{SIGNS[r['tone']]} {r['word']}" for r in (made, made["plain"])]
         estimate = f"{main['estimate']} {main['unit']}".strip()
         numbers = [estimate, main["interval"] or "–", main["threshold"], main["counted"]]

@@ -100,6 +100,8 @@ class Opening:
         rows = []
         for row in self.across.to_dict("records"):
             texts = {name: number(row[name], 2) for name in ("score", "ceiling", "floor")}
+            if row["differ_in"] == "seed":
+                texts["ceiling"] = "–"  # they are the other seeds themselves
             known = np.isfinite(row["low"]) and np.isfinite(row["high"])
             interval = f"{number(row['low'], 2)} to {number(row['high'], 2)}" if known else "–"
             rows.append(

@@ -29,8 +29,8 @@ def collapse_rows(axes: Axes, evidence: Evidence) -> list[dict[str, str]]:
         rows.append(
             {"run": axes.labels.get(run, run), "verdict": str(row["verdict"])}
             | {"step": f"{step:,.0f}" if math.isfinite(step) else "–"}
-            | {"active": f"{int(row['in_use'])} of {int(row['latents'])}"}
-            | {"gauge": f"{number(gauge, 2)} ({number(measured, 2)} measured)" if math.isfinite(gauge) else "–"}
+            | {"in_use": f"{int(row['in_use'])} of {int(row['latents'])}"}
+            | {"gauge": f"{number(gauge, 2)} (CKA {number(measured, 2)})" if math.isfinite(gauge) else "–"}
         )
     return rows
 

@@ -110,7 +110,7 @@ def _drawn(figure: Figure, results: Results, width: Width | None) -> tuple[pd.Da
     try:
         table = figure.table(results)
         if not len(table):
-            return figure.missing(results)
+            return figure.missing(results) if (results.runs["state"] == "done").any() else "no run has finished"
         wide = width or figure.width
         chart = figure.chart(table, width=wide)
     except VaescopeError as error:  # a damaged snapshot, say: the other figures do not need it

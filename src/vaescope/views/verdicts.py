@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vaescope.stats.claim import Reading, Verdict
-from vaescope.views.answers import minus, reading, stated
+from vaescope.views.answers import deciding, minus, reading, stated
 
 VERDICT_COLUMNS = (
     "",
@@ -20,10 +20,10 @@ READING_COLUMNS = ("claim", "reading", "estimate", "95 % interval", "threshold",
 
 
 def verdict_rows(verdicts: Sequence[Verdict]) -> list[tuple[object, ...]]:
-    """A row a claim: the statistic with its controls, and what it says without."""
+    """A row a claim: the reading that decided, with controls, and what it says without."""
     rows = []
     for verdict in verdicts:
-        main = verdict.readings[0] if verdict.readings else verdict.plain
+        main = deciding(verdict)
         said = stated(verdict.claim)
         rows.append((said.number, said.title, verdict.word, verdict.plain.word, *_numbers(main), main.runs, main.seeds))
     return rows
@@ -39,8 +39,9 @@ def reading_rows(verdicts: Sequence[Verdict]) -> list[tuple[object, ...]]:
 
 
 def whys(verdicts: Sequence[Verdict]) -> list[str]:
-    """Each claim's reason, in words."""
-    return [f"{verdict.claim}: {verdict.word}. {minus(verdict.why)}" for verdict in verdicts]
+    """Each claim's reason, in words, under its number in the table and the name that `--only` takes."""
+    numbers = {verdict.claim: stated(verdict.claim).number for verdict in verdicts}
+    return [f"{numbers[v.claim]} {v.claim}: {v.word}. {minus(v.why)}".lstrip() for v in verdicts]
 
 
 def _numbers(found: Reading) -> tuple[str, str, str]:

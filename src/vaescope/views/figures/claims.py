@@ -31,7 +31,7 @@ class Claims(Figure):
     title: ClassVar[str] = "The claims"
     caption: ClassVar[str] = (
         "The statistic of each claim with its interval, first as the paper would have read it, then with each control. "
-        "Dashed: the threshold it is held against. Colour and shape: what that reading alone says."
+        "Dashed: the threshold that a reading is held against. Colour and shape: what that reading alone says."
     )
 
     def table(self, results: "Results", **options: Any) -> pd.DataFrame:
@@ -45,9 +45,15 @@ class Claims(Figure):
 
     def note(self, table: pd.DataFrame) -> str:
         none = table[~np.isfinite(table["estimate"].astype(float))]
-        return (
-            f"Readings without an estimate are not drawn: {len(none):,}; why is in the data table." if len(none) else ""
-        )
+        told = []
+        if len(none):
+            told.append(f"Readings without an estimate are not drawn: {len(none):,}; why is in the data table.")
+        for _, rows in table.drop(none.index).groupby("claim", sort=False):
+            low, high = _domain(rows)
+            if ((rows["low"].astype(float) < low) | (rows["high"].astype(float) > high)).any():
+                told.append("Intervals that reach the edge of their panel go on beyond it.")
+                break
+        return " ".join(told)
 
     def chart(self, table: pd.DataFrame, width: Width | None = None, **options: Any) -> alt.TopLevelMixin:
         wide = width or self.width
@@ -72,14 +78,7 @@ class Claims(Figure):
         rows["told"] = ["\n".join(wrap(str(t), int(limit / 3.5))) for t in rows["reading_title"]]
         order = list(dict.fromkeys(rows["told"]))
         lines = max(text.count("\n") + 1 for text in order)
-        values = rows[["estimate", "threshold"]].to_numpy()
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        room = max(high - low, 0.1)
-        ends = rows[["low", "high"]].to_numpy()
-        if np.isfinite(ends).any():  # an interval may be endless where seeds are few
-            low = max(min(low, float(np.nanmin(ends))), low - room)
-            high = min(max(high, float(np.nanmax(ends))), high + room)
-        domain = [low - 0.06 * room, high + 0.06 * room]
+        domain = _domain(rows)
         rows["low"], rows["high"] = (rows[c].clip(*domain) for c in ("low", "high"))
         shown_legend = alt.Legend(title=None, **legend) if legend else alt.Legend(title=None, orient="top", columns=3)
         colour = alt.Color(
@@ -102,17 +101,33 @@ class Claims(Figure):
                 scale=alt.Scale(domain=domain, nice=False),
                 axis=alt.Axis(tickCount=4, format=".4~g", grid=False),
             ),
-            y=alt.Y("told:N", sort=order, title=None, axis=axis),
+            y=alt.Y("told:N", sort=order, title=None, axis=axis, scale=alt.Scale(type="band")),
             color=colour,
         )
         rule = base.mark_rule(strokeWidth=1).encode(x=alt.X("low:Q"), x2="high:Q")
         dots = base.mark_point(filled=True, size=30, opacity=1).encode(
             shape=alt.Shape("word:N", scale=scale, legend=shown_legend)
         )
-        line = alt.Chart().mark_rule(color=theme.INK, strokeWidth=0.7, strokeDash=[2, 2]).encode(x="threshold:Q")
+        line = alt.Chart().mark_rule(color=theme.INK, strokeWidth=0.7, strokeDash=[2, 2])
+        line = line.encode(
+            x="threshold:Q",
+            y=alt.Y("told:N", sort=order, bandPosition=0),  # a line as high as its row: readings have their own
+            y2=alt.Y2("told:N", bandPosition=1),
+        )
         number = f"{head['number']}. " if str(head["number"]) else ""
         title = alt.Title(
             f"{number}{head['title']}: {head['verdict']}", anchor="start", fontSize=theme.SMALL + 0.5, offset=2
         )
         layered = alt.layer(line, rule, dots, data=theme.data(rows))
         return layered.properties(width=inner, height=(3 + 8 * lines) * len(order), title=title)
+
+
+def _domain(rows: pd.DataFrame) -> list[float]:
+    """The part of the axis that shows estimates and thresholds of a claim, and of intervals what there is room for."""
+    values, ends = (rows[names].to_numpy(float) for names in (["estimate", "threshold"], ["low", "high"]))
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    room = max(high - low, 0.1)
+    if np.isfinite(ends).any():  # an interval may be endless where seeds are few
+        first, last = float(np.nanmin(ends)), float(np.nanmax(ends))
+        low, high = max(min(low, first), low - room), min(max(high, last), high + room)
+    return [low - 0.06 * room, high + 0.06 * room]

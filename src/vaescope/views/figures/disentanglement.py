@@ -56,7 +56,7 @@ class Disentanglement(Figure):
         return bands.over_seeds(values, ["dataset", "network", "row", "score", "step"])[COLUMNS]
 
     def missing(self, results: "Results") -> str:
-        return "no run was examined whose dataset knows its factors"
+        return "no run was examined whose dataset knows its factors; if one does: give `vaescope examine` on the folder"
 
     def note(self, table: pd.DataFrame) -> str:
         kinds = marks.in_order(table["dataset"] + ", " + table["network"])

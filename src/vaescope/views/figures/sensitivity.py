@@ -46,7 +46,8 @@ class Sensitivity(Figure):
     caption: ClassVar[str] = (
         "Left: similarity of a layer of two final models to each other, by what the models differ in. Right: what is "
         "missing to the similarity of models that differ in the seed alone, with 95 % intervals over seeds; filled "
-        "where p < 0.05 after correction for many comparisons (Holm)."
+        "where p < 0.05 after correction for many comparisons (Holm). The ceiling is that of the "
+        "settings compared; on the left it is that of all, so that right need not be the distance there."
     )
 
     def table(self, results: "Results", **options: Any) -> pd.DataFrame:
