@@ -12,7 +12,7 @@ from vaescope.models.reconstruction import RECONSTRUCTIONS
 from vaescope.runs.read import built_in_studies
 from vaescope.runs.study import Study
 from vaescope.stats.claim import CLAIMS
-from vaescope.stats.examination import EXAMINATIONS
+from vaescope.stats.examination import EXAMINATIONS, examined
 from vaescope.stats.measure import MEASURES
 from vaescope.views.figure import FIGURES
 
@@ -70,13 +70,9 @@ def references(study: Study) -> dict[str, list[str]]:
         *((f"objective {name}", OBJECTIVES[name]) for name in study.objectives),
         (f"reconstruction {study.reconstruction.name}", RECONSTRUCTIONS[study.reconstruction.name]),
         *((f"measure {name}", MEASURES[name]) for name in study.measures),
-        *((f"examination {name}", EXAMINATIONS[name]) for name in _examined(study)),
+        *((f"examination {name}", EXAMINATIONS[name]) for name in examined(study)),
     ]
     return {"the study's design": [PAPER]} | {name: cited(member) for name, member in used}
-
-
-def _examined(study: Study) -> list[str]:
-    return [*EXAMINATIONS] if study.examinations == "all" else [*study.examinations]
 
 
 def cited(member: type) -> list[str]:

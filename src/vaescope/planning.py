@@ -13,16 +13,20 @@ from vaescope.runs.board import duration
 from vaescope.runs.crew import side_by_side, trained_at_once
 from vaescope.runs.draw import draw
 from vaescope.runs.extract import distinct_layers
-from vaescope.runs.inputs import check_fit, downloads, image_shape_of
+from vaescope.runs.inputs import check_fit, described_by, downloads, image_shape_of
 from vaescope.runs.learner import Learner
 from vaescope.runs.machine import cores, threads_kept
 from vaescope.runs.study import Run, Study
+from vaescope.stats.code_score import scores
 from vaescope.stats.compare import kind_of
 from vaescope.stats.cost import Cost, cost
+from vaescope.stats.examination import EXAMINATIONS, examined
 from vaescope.stats.forms.vector import Vector
 from vaescope.stats.measure import MEASURES
 
 REPEATS = 5
+SCORES_AT_3000 = 1.5  # all disentanglement scores of 3,000 examples, as examined, against 1,000, as measured here
+OTHERS = 2.1  # all other examinations of a snapshot, against its disentanglement scores on one kind of codes
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def plan(study: Study) -> Plan:
         "training": steps / at_once,
         "forward passes": forward / side_by_side(snapshots),
         **{f"{name}": s for name, s in _compare_seconds(chosen, rates).items()},
+        **({"examining": _examining_seconds(study) / side_by_side(len(runs))} if examined(study) else {}),
     }
     strengths = {
         name: len({tuple(r.options.items()) for r in runs if r.objective == name}) for name in study.objectives
@@ -89,6 +94,7 @@ def plan(study: Study) -> Plan:
         ("layers", ", ".join(f"{n} distinct of {name}" for name, n in layers.items())),
         ("representations", f"{chosen[0].representations:,} on {study.probe.n:,} probe examples"),
         ("pairs", f"{sum(c.pairs for c in chosen):,} scores of {len(chosen)} measure(s)"),
+        ("examinations", f"{len(examined(study)) * len(runs):,} tables: {', '.join(examined(study)) or 'none'}"),
         *([("downloads", downloads_in_words(missing))] if (missing := downloads(study)) else []),
         (
             "disk",
@@ -136,6 +142,23 @@ def _training_times(run: Run) -> tuple[float, float]:
         step_seconds = _best(step)
         torch.set_num_threads(1)
         return step_seconds, _best(forward) / run.batch_size
+
+
+def _examining_seconds(study: Study) -> float:
+    """Seconds of one core for all examinations of all runs.
+
+    From a measurement of the disentanglement scores, and what the others take beside them (benchmarks/README.md).
+    """
+    names, snapshots = examined(study), len(study.snapshot_steps)
+    classes = [[size for _, size in described_by(run).factors] for run in study.runs()]
+    rng = np.random.default_rng(0)
+    factors = rng.integers(0, 8, (1000, 4))
+    begun = time.perf_counter()
+    scores(rng.standard_normal((1000, study.latents)), factors, leave_out=True)
+    once = SCORES_AT_3000 * (time.perf_counter() - begun)
+    scored = 2 * sum(bool(found) for found in classes) if "disentanglement" in names else 0
+    others = OTHERS * len(classes) * len([n for n in names if n != "disentanglement"]) / (len(EXAMINATIONS) - 1)
+    return once * snapshots * (scored + others)
 
 
 def downloads_in_words(files: Sequence[OfficialFile]) -> str:

@@ -12,7 +12,8 @@ from vaescope.runs.board import duration, in_words, speed
 from vaescope.runs.live import Watch
 from vaescope.runs.store import StudyFolder
 from vaescope.runs.study import Run
-from vaescope.stats.examined import FOLDER, wanted
+from vaescope.stats.examination import examined
+from vaescope.stats.examined import FOLDER
 
 LISTED_RUNS = 30
 LISTED_REASONS = 3
@@ -76,7 +77,7 @@ class Status:
         """What there is besides the runs: blocks compared, tables of examinations, the report."""
         made = self._folder.path / "report.html"
         blocks = [f"{name}: {done:,} of {total:,} blocks compared" for name, (done, total) in self.compared().items()]
-        if tables := len(self._watch.runs) * len(wanted(self._folder)):
+        if tables := len(self._watch.runs) * len(examined(self._folder.study)):
             made_tables = len(list(self._folder.path.glob(f"{FOLDER}/*/*.parquet")))
             blocks.append(f"examined: {made_tables:,} of {tables:,} tables")
         return [*blocks, f"report: {made if made.exists() else 'not yet written'}"]

@@ -120,7 +120,7 @@ def test_a_study_of_a_packages_network_is_trained_and_compared(function):
         function,
         "import vaescope\n"
         "changes = ['networks=[{name: small, width: 8}]', 'objectives={vae: {}}', 'seeds=1', 'steps=6',\n"
-        "           'batch_size=4', 'snapshots=[0, 6]', 'probe.n=20', 'measures={cka: {}}']\n"
+        "           'batch_size=4', 'snapshots=[0, 6]', 'probe.n=20', 'measures={cka: {}}', 'examinations=[]']\n"
         "from vaescope.pipeline import load_study\n"
         f"results = vaescope.run(load_study('quickstart', changes), out={str(function / 'out')!r})\n"
         "layers = results.layers\n"

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,16 @@ from vaescope.views import report
 from vaescope.views.report import objectives_beside
 from vaescope.views.tables import run_labels
 
-SMALL = ["seeds=1", "steps=2", "batch_size=4", "probe.n=16", "snapshots=[0]", "measures=[cka]", "latents=2"]
+SMALL = [
+    "seeds=1",
+    "steps=2",
+    "batch_size=4",
+    "probe.n=16",
+    "snapshots=[0]",
+    "measures=[cka]",
+    "latents=2",
+    "examinations=[]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +61,12 @@ def test_objectives_are_compared_dataset_by_dataset_and_network_by_network(resul
         assert not any("to" in text for row in pair.rows for text in row["texts"])  # one pair of runs each
 
 
-def test_the_room_of_the_page_is_counted_by_the_layers_of_one_snapshot(results, tmp_path, monkeypatch):
-    counted = []
-    monkeypatch.setattr(report, "thinned", lambda steps, layers: counted.append(layers) or steps)
-    report.report(results[0], tmp_path / "report.html")
-    assert counted == [15]  # those of conv, not of conv on two datasets
+def test_the_page_has_each_dataset_and_network_as_a_setting_of_its_own(results, tmp_path):
+    found, names = results
+    text = report.report(found, tmp_path / "report.html").read_text()
+    data = json.loads(text[text.index('id="data">') + 10 : text.index("</script>", text.index('id="data">'))])
+    kinds = {(setting["dataset"], setting["network"]) for setting in data["settings"]}
+    assert kinds == {(name, network) for name in names for network in ("linear", "conv")}
 
 
 def test_names_and_settings_are_as_short_as_they_can_be():

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vaescope.stats.claim import CLAIMS, Reading, Verdict
-from vaescope.views import answers
+from vaescope.views import answers, verdicts
 
 
 def reading(word="supported", estimate=1.5, low=1.2, high=2.0, p=0.03, note=""):
@@ -13,11 +13,11 @@ def reading(word="supported", estimate=1.5, low=1.2, high=2.0, p=0.03, note=""):
 
 
 def test_what_the_controls_change_is_said():
-    verdicts = [
+    made = [
         Verdict("a", "not supported", reading(), (reading("not supported", -0.2, -0.4, 0.1),), "It is -0.2."),
         Verdict("b", "undecided", reading("undecided"), (), "why"),
     ]
-    first, second = answers.answers(verdicts)
+    first, second = answers.answers(made)
     assert (first["word"], first["tone"], first["plain"]["tone"], first["changed"]) == (
         "not supported",
         "no",
@@ -27,7 +27,7 @@ def test_what_the_controls_change_is_said():
     assert (first["readings"][0]["estimate"], first["readings"][0]["interval"]) == ("−0.20", "−0.40 to 0.10")
     assert first["why"] == "It is −0.2."
     assert (second["changed"], second["tone"]) == (False, "open")
-    assert answers.headline(verdicts) == (
+    assert answers.headline(made) == (
         "Of 2 claims: 1 not supported, 1 undecided; without the controls 1 of them would be answered otherwise."
     )
     assert answers.headline([]) == ""
@@ -63,3 +63,24 @@ def test_every_claim_leads_to_a_place_on_the_page():
         assert made["href"] in ("#figure-curves", "#figure-leads", "#figure-across", "#figures", "#explore")
         assert made["title"]
         assert made["statement"]
+
+
+def test_a_verdict_shows_the_numbers_of_the_control_that_decided_it():
+    main, control = reading("supported", 1.5), reading("not supported", -1.4, -1.9, -0.7)
+    verdict = Verdict("encoder_first", "not supported", reading(), (main, control), "")
+    assert answers.deciding(verdict) is control
+    (row,) = verdicts.verdict_rows([verdict])
+    assert row[2:6] == ("not supported", "supported", "−1.40", "−1.90 to −0.70")
+    undecided = Verdict("encoder_first", "undecided", reading("undecided"), (main,), "")
+    assert answers.deciding(undecided) is main
+    assert answers.deciding(Verdict("b", "undecided", main, (), "")) is main
+
+
+def test_reasons_are_told_under_the_number_of_the_table_and_the_name_for_only():
+    told = verdicts.whys(
+        [
+            Verdict("encoder_first", "supported", reading(), (), "It is -1."),
+            Verdict("own", "undecided", reading(), (), "No."),
+        ]
+    )
+    assert told == ["1 encoder_first: supported. It is −1.", "own: undecided. No."]

@@ -165,3 +165,9 @@ def test_of_a_large_study_all_settings_are_there_and_what_is_left_out_is_told(mo
     words = " ".join(told["left_out"])
     assert "families of curves" in words
     assert "similarity.parquet beside this file" in words
+
+
+def test_runs_that_differ_in_the_seed_alone_have_no_other_seed_to_be_held_against(whole):
+    rows = variables(content(whole), {})["across_table"]
+    assert {row["ceiling"] for row in rows if row["differ_in"] == "seed"} == {"–"}
+    assert "–" not in {row["ceiling"] for row in rows if row["differ_in"] == "strength"}

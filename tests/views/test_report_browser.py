@@ -298,3 +298,10 @@ def test_without_a_snapshot_at_step_0_there_is_no_floor_and_the_page_says_why(op
     page = opened(written("no start", results)).page
     assert re.findall(r"\bnan\b", page.locator("main").inner_text(), re.IGNORECASE) == []
     assert "There is no snapshot at step 0" in page.locator("#tables").inner_text()
+
+
+def test_how_a_claim_was_judged_is_not_cut_off_on_a_wide_screen(opened, written):
+    page = opened(written(), width=1440).page
+    first = page.locator("#verdicts .verdict").first
+    first.locator("summary").click()
+    assert first.locator(".scroll").evaluate("e => e.scrollWidth <= e.clientWidth")

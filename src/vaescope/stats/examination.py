@@ -9,7 +9,7 @@ from vaescope.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vaescope.runs.study import Run
+    from vaescope.runs.study import Run, Study
     from vaescope.stats.subject import Subject
 
 
@@ -36,6 +36,11 @@ class Examination(ABC):
 
         Calls `subject.progress.check()` every second or so of work.
         """
+
+
+def examined(study: "Study") -> tuple[str, ...]:
+    """The examinations that a study asks for."""
+    return tuple(EXAMINATIONS) if study.examinations == "all" else tuple(study.examinations)
 
 
 EXAMINATIONS: Registry[type[Examination]] = Registry(

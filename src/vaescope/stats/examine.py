@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from vaescope.errors import ResourceError
 from vaescope.progress import Progress, Quiet
 from vaescope.stats.census import Census
-from vaescope.stats.examination import EXAMINATIONS
-from vaescope.stats.examined import is_whole, keep, wanted
+from vaescope.stats.examination import EXAMINATIONS, examined
+from vaescope.stats.examined import is_whole, keep
 from vaescope.stats.subject import Subject
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def examine(folder: "StudyFolder", progress: Progress | None = None, executor: "
 
 def pending(folder: "StudyFolder", progress: Progress | None = None) -> dict[str, list[str]]:
     """Run -> the examinations it lacks; without the runs that lack none or have not ended."""
-    census, names = Census(folder), wanted(folder)
+    census, names = Census(folder), examined(folder.study)
     todo: dict[str, list[str]] = {}
     for run in folder.runs:
         (progress or Progress()).check()

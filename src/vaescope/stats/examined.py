@@ -24,12 +24,6 @@ FOLDER = "examined"
 # Pyarrow, pandas and the store are imported where they are used: finding the measures imports all files here.
 
 
-def wanted(folder: "StudyFolder") -> tuple[str, ...]:
-    """The examinations that the study asks for."""
-    asked = folder.study.examinations
-    return tuple(EXAMINATIONS) if asked == "all" else tuple(asked)
-
-
 def file_of(folder: "StudyFolder", run: "Run", name: str) -> Path:
     """Where the table of a run lies."""
     return folder.path / FOLDER / run.id / f"{name}.parquet"

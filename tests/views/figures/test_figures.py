@@ -168,3 +168,13 @@ def test_of_a_large_grid_some_panels_are_drawn_and_what_is_left_out_is_told():
             assert len(table["label"].unique()) <= MOST_ROWS
         if name == "latents":
             assert "smallnorb" in figure.note(table)
+
+
+def test_each_reading_of_a_claim_has_its_own_threshold_and_cut_intervals_are_told():
+    figure = FIGURES["claims"]()
+    table = figure.table(FakeResults())
+    drawn = json.dumps(figure.chart(table).to_dict())
+    assert drawn.count('"bandPosition": 0,') == drawn.count('"bandPosition": 1,') == table["claim"].nunique()
+    assert "go on beyond" not in figure.note(table)
+    table.loc[table["reading"] == "final_encoder", ["low", "high"]] = [-40.0, 40.0]
+    assert figure.note(table).count("go on beyond") == 1

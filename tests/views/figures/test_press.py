@@ -157,3 +157,19 @@ def test_what_several_figures_need_is_read_once(small, tmp_path, monkeypatch):
     files = press.write(small, tmp_path, ["curves", "settling", "leads"], ["svg"])
     assert len([file for file in files if file.suffix == ".svg"]) == 3
     assert len(calls) == 1
+
+
+def test_before_a_run_has_finished_and_before_any_comparison_the_reason_says_what_to_do(small, tmp_path):
+    import shutil
+
+    copy, told = tmp_path / "study", Told()
+    shutil.copytree(small.path, copy)
+    for made in copy.glob("similarity*"):
+        shutil.rmtree(made) if made.is_dir() else made.unlink()
+    press.write(vaescope.open(copy), tmp_path / "out", ["curves"], ["svg"], told)
+    assert told.lines == ["curves: not drawn: no layers were compared: give `vaescope compare` on the study's folder."]
+    for made in (copy / "runs").iterdir():
+        shutil.rmtree(made)
+    told = Told()
+    press.write(vaescope.open(copy), tmp_path / "out", ["curves", "latents"], ["svg"], told)
+    assert told.lines == ["curves: not drawn: no run has finished.", "latents: not drawn: no run has finished."]

@@ -57,5 +57,7 @@ def _alike(subject: "Subject") -> "tuple[Run, ...]":
     """The runs abroad whose networks take this run's images."""
     from vaescope.runs.inputs import image_shape_of
 
+    if not subject.abroad:  # then nothing is asked of the dataset, which may not be at hand as tables are read
+        return ()
     shape = image_shape_of(subject.run)
     return tuple(run for run in subject.abroad if image_shape_of(run) == shape)
