@@ -1,10 +1,13 @@
 """How often verdicts are right on simulated studies, and how often a claim at its threshold is called supported.
 
     python benchmarks/claims.py [--studies 200] [--processes 2] [--claims encoder_first ...] [--quick] [--calibrate]
+        [--only clear|threshold|grids]
 
-Prints two tables, for 3, 5 and 10 seeds: shares of studies in which the verdict is right, undecided or the opposite,
+Prints three tables, for 3, 5 and 10 seeds: shares of studies in which the verdict is right, undecided or the opposite,
 where the effect is clear; and the share called "supported" where the statistic lies exactly at its threshold, with all
-controls and by the main reading alone. `--calibrate` finds where the threshold lies (tests/stats/claims/cases.py).
+controls and by the main reading alone; and, of claims about the lead, the same where snapshots are elsewhere or farther
+apart, where neither word is right at the threshold. `--calibrate` finds where the threshold lies
+(tests/stats/claims/cases.py).
 """
 
 import argparse
@@ -21,7 +24,8 @@ from pandas.api.types import union_categoricals
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.stats.claims.cases import BOUNDARIES, CLEAR, LEADS, Case, boundary
+from tests.stats.claims import simulated
+from tests.stats.claims.cases import BOUNDARIES, CLEAR, GRIDS, LEADS, Case, boundary
 from tests.stats.claims.simulated import simulate
 
 from vaescope.stats.evidence import Evidence
@@ -33,6 +37,8 @@ SEEDS = (3, 5, 10)
 MANY = 40
 BATCH = 20
 QUICK = 4
+ON_GRIDS = 5  # seeds
+KINDS = ("supported", "undecided", "not supported")
 
 
 def words(case: Case, seeds: int, numbers: Sequence[int]) -> list[tuple[str, str, str]]:
@@ -68,12 +74,43 @@ def remember_leads(studies: Sequence[Evidence]) -> None:
             kept(study, ("lead", how), partial(values[own].assign, run=owner[1][own]))
 
 
-def shares(pool, case: Case, seeds: int, studies: int) -> np.ndarray:
+def words_on(grid: str, case: Case, seeds: int, numbers: Sequence[int]) -> list[tuple[str, str, str]]:
+    """The same of studies whose snapshots are those of a grid."""
+    usual, simulated.STEPS = simulated.STEPS, np.array(GRIDS[grid])
+    try:
+        return words(case, seeds, numbers)
+    finally:
+        simulated.STEPS = usual
+
+
+def shares(pool, case: Case, seeds: int, studies: int, grid: str = "") -> np.ndarray:
     """(3, 3): verdict, main reading, plain reading by supported, undecided, not supported."""
     batches = [range(first, min(first + BATCH, studies)) for first in range(0, studies, BATCH)]
-    found = [said for batch in pool.map(partial(words, case, seeds), batches) for said in batch]
-    kinds = ("supported", "undecided", "not supported")
-    return np.array([[np.mean([f[k] == kind for f in found]) for kind in kinds] for k in range(3)])
+    asked = partial(words_on, grid) if grid else words
+    found = [said for batch in pool.map(partial(asked, case, seeds), batches) for said in batch]
+    return np.array([[np.mean([f[k] == kind for f in found]) for kind in KINDS] for k in range(3)])
+
+
+def on_grids(pool, claims, studies: int) -> None:
+    """Print the table of claims about the lead on other grids."""
+    chosen = [c for c in claims if BOUNDARIES[c][-1] == LEADS and c != "fully_connected"]
+    clear = [c for c in CLEAR if c.claim in chosen and c.right != "undecided" and not c.title.startswith("together")]
+    print(
+        f"\nSnapshots elsewhere, of {studies} studies of {ON_GRIDS} seeds. At the threshold: supported; not supported,"
+    )
+    print("in brackets by the main reading alone. Else right / undecided / wrong")
+    columns = [*(f"{c}, threshold" for c in chosen), *(f"{c.claim}: {c.title}" for c in clear)]
+    print("| snapshots | " + " | ".join(columns) + " |\n|---|" + "---|" * len(columns))
+    for grid in GRIDS:
+        cells = []
+        for claim in chosen:
+            verdict, main, _ = 100 * shares(pool, boundary(claim), ON_GRIDS, studies, grid)
+            cells.append(f"{verdict[0]:.0f}; {verdict[2]:.0f} ({main[0]:.0f}; {main[2]:.0f})")
+        for case in clear:
+            by = dict(zip(KINDS, 100 * shares(pool, case, ON_GRIDS, studies, grid)[0], strict=True))
+            wrong = 100 - by[case.right] - by["undecided"]
+            cells.append(f"{by[case.right]:.0f} / {by['undecided']:.0f} / {abs(wrong):.0f}")
+        print(f"| {grid} | " + " | ".join(cells) + " |", flush=True)
 
 
 def estimated(case: Case, reading: str, number: int) -> float:
@@ -114,14 +151,16 @@ def main() -> None:
     parser.add_argument("--claims", nargs="*", default=list(BOUNDARIES))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
-    parser.add_argument("--only", choices=["clear", "threshold"])
+    parser.add_argument("--only", choices=["clear", "threshold", "grids"])
     asked = parser.parse_args()
     studies = QUICK if asked.quick else asked.studies
     with ProcessPoolExecutor(asked.processes) as pool:
         if asked.calibrate:
             calibrate(pool, asked.claims)
             return
-        if asked.only != "clear":
+        if asked.only in (None, "grids"):
+            on_grids(pool, asked.claims, studies)
+        if asked.only in (None, "threshold"):
             print(
                 f'Called "supported" at the threshold, of {studies} studies (the controls allowed; main reading alone)'
             )
@@ -130,7 +169,7 @@ def main() -> None:
                 found = [shares(pool, boundary(claim), seeds, studies) for seeds in SEEDS]
                 cells = [f"{100 * f[0, 0]:.1f} %; {100 * f[1, 0]:.1f} %" for f in found]
                 print(f"| {claim} | " + " | ".join(cells) + " |", flush=True)
-        if asked.only != "threshold":
+        if asked.only in (None, "clear"):
             print(f"\nRight / undecided / wrong where the effect is clear, of {studies} studies; and plain as foreseen")
             print(
                 "| claim | truth | right | "
@@ -142,13 +181,12 @@ def main() -> None:
                 cells = []
                 for seeds in SEEDS:
                     verdict, _, plain = shares(pool, case, seeds, studies)
-                    kinds = ("supported", "undecided", "not supported")
-                    by = dict(zip(kinds, verdict, strict=True))
+                    by = dict(zip(KINDS, verdict, strict=True))
                     right = by[case.right]
                     undecided = 0.0 if case.right == "undecided" else by["undecided"]
                     cell = " / ".join(f"{100 * x:.0f}" for x in (right, undecided, max(0.0, 1 - right - undecided)))
                     if case.plain:
-                        cell += f"; plain {case.plain} {100 * dict(zip(kinds, plain, strict=True))[case.plain]:.0f}"
+                        cell += f"; plain {case.plain} {100 * dict(zip(KINDS, plain, strict=True))[case.plain]:.0f}"
                     cells.append(cell)
                 print(f"| {case.claim} | {case.title} | {case.right} | " + " | ".join(cells) + " |", flush=True)
 

@@ -55,6 +55,8 @@ def claims(
     from vaescope.views.gaps import unexamined
     from vaescope.views.verdicts import READING_COLUMNS, VERDICT_COLUMNS, reading_rows, verdict_rows, whys
 
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: {out} is a folder: expected a file. Give {out / 'claims.csv'}.")
     results = Results(folder)
     evidence = results.evidence()
     verdicts = judge(evidence, only or None)
@@ -63,8 +65,11 @@ def claims(
         say(line)
     if lacking := unexamined(results.runs, evidence):
         say(f"{lacking} not examined, or with damaged tables, which the verdicts lack: `vaescope examine {folder}`.")
+    for line in results.twins():
+        say(line)
     if every_reading:
         table(READING_COLUMNS, reading_rows(verdicts), title="Every reading")
+        say("p is of a sign-flip test over seeds, at least 2 / 2^s with s of them; the words go by the intervals.")
     if out is not None:
         from vaescope.runs.store import put
 

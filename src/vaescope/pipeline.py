@@ -185,5 +185,6 @@ def in_words(results: Results) -> str:
         *(f"On {pair.dataset}: {pair.words}" for pair in apart),
         *([f"{told} `vaescope claims {results.path}` says why."] if (told := headline(results.claims)) else []),
         *summary.caveats(runs, run_labels(runs)),
+        *results.twins(),
     ]
     return "\n".join(lines).replace("\u00a0", " ")

@@ -249,6 +249,9 @@ class FakeResults:
     def examined(self, name: str) -> pd.DataFrame:
         return table_of(self, name) if self.are_examined else pd.DataFrame(columns=COLUMNS[name])
 
+    def twins(self) -> list[str]:
+        return []
+
     def evidence(self) -> Evidence:
         return evidence_of(self)
 

@@ -152,6 +152,7 @@ class Network(nn.Module, ABC):
         yield "mean", posterior.mean
         yield "log_var", posterior.log_var
         yield "sampled", sample(posterior, noise)
+        del value  # the last layer of the encoder
         yield from self.decoded(posterior.mean, check)
 
     def decoded(
@@ -167,6 +168,7 @@ class Network(nn.Module, ABC):
             The layer's name and its values, (n, ...).
         """
         value: Tensor = codes
+        del codes
         for name, module in _children(self.decoder):
             value = passed(module, value, check)
             if not isinstance(module, UNCHANGED):

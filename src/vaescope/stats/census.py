@@ -44,6 +44,14 @@ class Census:
         """Whether a run has its last snapshot."""
         return run.snapshots[-1] in self.steps(run)
 
+    def twins(self) -> "list[tuple[Run, ...]]":
+        """Runs that ended with the same weights bit for bit, such as a VAE and a β-VAE of β = 1: one training each."""
+        found: dict[str, list[Run]] = defaultdict(list)
+        for run in self.folder.runs:
+            if end := self.snapshots(run).get(run.snapshots[-1]):
+                found[end].append(run)
+        return [tuple(group) for group in found.values() if len(group) > 1]
+
     def equal_but(self, run: "Run", keys: Sequence[str]) -> "Sequence[Run]":
         """The runs that equal this one in everything but these keys, itself included, in the order of the study."""
         keys = tuple(keys)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # pandas is imported where it is used: finding the measures imports every file of this folder.
 
 SETTLED = 0.9
-HIGHEST_FLOOR = 1 - 1e-6
+HIGHEST_FLOOR = 0.95  # above it, what training adds is less than what scores of a few hundred examples are off by
 CURVES = ("measure", "run", "layer", "part", "step", "score", "floor", "corrected")
 SETTLING = ("measure", "run", "layer", "part", "floor", "raw", "corrected")
 LEAD = ("measure", "run", "raw", "corrected")
@@ -37,8 +37,8 @@ def curves(scores: "pd.DataFrame") -> "pd.DataFrame":
 
     Returns:
         The same rows and `floor`, the score at step 0 (NaN where there is no snapshot at step 0), and `corrected`,
-        (score - floor) / (1 - floor): 0 at step 0, 1 at the end; NaN where the floor is 1 - 1e-6 or more, since
-        nothing is left to be learned.
+        (score - floor) / (1 - floor): 0 at step 0, 1 at the end; NaN where the floor is 0.95 or more, since
+        what is left is too little to divide by.
     """
     keys = ["measure", "run", "layer", "part"]
     start = scores.loc[scores["step"] == 0, [*keys, "score"]].rename(columns={"score": "floor"})

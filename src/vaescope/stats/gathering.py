@@ -1,5 +1,6 @@
 """From the folder of a study to the tables that claims and figures are made of."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, cast
@@ -8,6 +9,7 @@ import numpy as np
 
 from vaescope.stats import evidence as schema
 from vaescope.stats import matched
+from vaescope.stats.census import Census
 from vaescope.stats.course import EXAMPLES
 from vaescope.stats.evidence import Evidence
 from vaescope.stats.halves import halved
@@ -253,6 +255,18 @@ def _study_scores(results: "Results", measure: str, cells: "pd.DataFrame") -> np
         if block.reason[a, b] == Reason.OK:
             found[row] = block.score[a, b]
     return found
+
+
+def twins_of(results: "Results") -> list[str]:
+    """What `Results.twins` says."""
+    study = results.study
+    groups = Census(results.folder).twins()
+    counts = Counter(tuple(sorted({study.setting_of(run) for run in group})) for group in groups)
+    return [
+        f"{' and '.join(settings)} end with the same weights, bit for bit, in {count} seed(s): one training each, "
+        "counted once for every setting."
+        for settings, count in counts.items()
+    ]
 
 
 def _columns(frame: "pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":

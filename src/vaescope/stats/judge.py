@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
+from vaescope.stats.judging.deciding import missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,21 @@ def judge(evidence: "Evidence", names: Sequence[str] | None = None) -> tuple[Ver
     chosen = [CLAIMS[name] for name in (CLAIMS if names is None else names)]
     if names is None:
         chosen.sort(key=_place)
-    return tuple(claim().judge(evidence) for claim in chosen)
+    return tuple(_judged(claim, evidence) for claim in chosen)
+
+
+def _judged(claim: type[Claim], evidence: "Evidence") -> Verdict:
+    """What a claim says; one that fails, against its contract, is undecided and says how, and others are judged."""
+    try:
+        said = claim().judge(evidence)
+        if isinstance(said, Verdict):
+            return said
+        raised = f"gave {type(said).__name__} where a Verdict was expected"
+    except Exception as error:  # a claim of anyone's
+        raised = f"raised {type(error).__name__}: {error}"
+    why = f"The claim {claim.name} could not be judged: it {raised}. Correct it: a claim says what is missing instead."
+    nothing = missing("raised", claim.title, 0.0, why)
+    return Verdict(claim.name, "undecided", nothing, (nothing,), why)
 
 
 def verdict_frame(verdicts: Sequence[Verdict]) -> "pd.DataFrame":

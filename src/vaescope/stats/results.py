@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from jaxtyping import Float32
 
+from vaescope.errors import UsageError, VaescopeError
 from vaescope.stats import convergence, logged, matched
 from vaescope.stats.compare import grid_of, kind_of, measures_of
 from vaescope.stats.measure import Reason
@@ -54,7 +56,10 @@ class Results:
 
     def _repr_html_(self) -> str:
         # Views see results, never the reverse: only a notebook that shows them asks for their picture.
-        return import_module("vaescope.views.notebook").results_html(self)
+        try:
+            return import_module("vaescope.views.notebook").results_html(self)
+        except VaescopeError as error:
+            return f"<pre>{escape(repr(self))}\n{escape(str(error))}</pre>"
 
     @property
     def study(self) -> "Study":
@@ -235,6 +240,12 @@ class Results:
         census = Census(self.folder)
         return joined([Subject(self.folder, run, census=census) for run in self.folder.runs], name)
 
+    def twins(self) -> list[str]:
+        """Settings whose runs ended with the same weights bit for bit, a sentence each."""
+        from vaescope.stats.gathering import twins_of
+
+        return twins_of(self)
+
     def evidence(self) -> "Evidence":
         """The tables that claims are judged by, as far as they are there."""
         from vaescope.stats.gathering import evidence_of
@@ -288,7 +299,13 @@ class Results:
 
     @cached_property
     def _grid(self) -> "Grid":
-        return grid_of(self.folder)
+        try:
+            return grid_of(self.folder)
+        except UsageError as error:
+            raise UsageError(
+                f"{error} What was passed from Python is read with it again: `with vaescope.lent(...)` around "
+                f"`vaescope.open({str(self.path)!r})`."
+            ) from None
 
     @cached_property
     def _layers(self) -> "dict[str, tuple[Layer, ...]]":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vaescope.stats.convergence import HIGHEST_FLOOR
 from vaescope.views.axes import Axes, scattered
 from vaescope.views.packed import Arrays
 from vaescope.views.seeds import over_seeds
@@ -29,7 +30,6 @@ CONTROLS = {
 LEAST = -1.0
 """Corrected and calibrated scores below are shown as this: a floor near 1 leaves almost nothing to divide by."""
 
-HIGHEST_FLOOR = 1 - 1e-6
 SETTINGS_BUDGET = 1_300_000
 RUNS_BUDGET = 400_000
 """Bytes of curves of settings, and of single runs beside those towards their own end, which are always there."""

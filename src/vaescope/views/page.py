@@ -117,7 +117,7 @@ def never(frames: Frames, measure: str) -> str:
     at = frames.settling[(frames.settling["measure"] == measure) & frames.settling["part"].isin(tables.PARTS)]
     count = int(at["corrected"].isna().sum())
     return (
-        f"{count} of {len(at)} layers have no floor-corrected mark: they never reach it, or nothing is left to reach."
+        f"{count} of {len(at)} layers have no floor-corrected mark: never reached, or a floor of 0.95 and more."
         if count
         else ""
     )

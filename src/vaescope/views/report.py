@@ -55,7 +55,7 @@ def report(
     progress = progress or Progress()
     found = content(results, progress.check)
     made = _pictures(results, found.axes.there, progress, pictures)
-    put(out, _html(found, made).encode("utf-8", "replace"))
+    put(out, _html(found, made, results.twins()).encode("utf-8", "replace"))
     return out
 
 
@@ -144,13 +144,13 @@ def _pictures(
     return made
 
 
-def _html(found: Content, made: _Made) -> str:
+def _html(found: Content, made: _Made, twins: Sequence[str]) -> str:
     loader = PackageLoader("vaescope.views")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
     css, script = (_joined(environment, loader, kind) for kind in ("css", "js"))
     told: dict[str, Any] = variables(found, made.shown)
-    told["caveats"] += made.caveats
+    told["caveats"] += [*twins, *made.caveats]
     told["left_out"] += made.without
     return environment.get_template("report.html").render(
         **told,

@@ -12,6 +12,16 @@ LEADS, PAIRS, LATENTS, CHANCE = ("leads",), ("pairs",), ("latents",), ("chance",
 STEADY = {"time_noise": 0.15}
 TWO = {"datasets": ("one", "two"), "objectives": ("beta_vae",), "dataset_depends": 1.0}
 WIDE = {"actives": (9.0, 6.0, 3.0), "strengths": (1.0, 4.0, 8.0), "objectives": ("beta_vae",)}
+GRIDS = {  # snapshots that studies of the lead may have instead of `simulated.STEPS`; in words, how far apart
+    "12 snapshots, 1.2": (0, 1, 2, 5, 12, 28, 64, 147, 338, 776, 1783, 4096),
+    "2 doublings": (0, 1, 4, 16, 64, 256, 1024, 4096),
+    "2, shifted by one": (0, 2, 8, 32, 128, 512, 2048, 4096),
+    "3 doublings": (0, 1, 8, 64, 512, 4096),
+    "3, shifted by one": (0, 2, 16, 128, 1024, 4096),
+    "3, shifted by two": (0, 4, 32, 256, 2048, 4096),
+    "4 doublings": (0, 1, 16, 256, 4096),
+    "every 1,024 steps": (0, 1024, 2048, 3072, 4096),
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Case:
     plain: str = ""
 
 
-TRAP = Truth(encoder_change=0.08, scale_noise=0.01, decoder_change=1.5, code_change=0.1)
+TRAP = Truth(encoder_change=0.15, scale_noise=0.01, decoder_change=1.5, code_change=0.1)
 NOTHING = Truth(encoder_change=0.0, code_change=0.0, decoder_change=0.0)
 LINEAR = {"networks": ("linear",)}
 YES, NO, OPEN = "supported", "not supported", "undecided"

@@ -1,20 +1,28 @@
 """Claim 4, second half: the similarity of mean and sampled codes tells how many latents have collapsed."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
-from vaescope.stats.claim import CLAIMS, Claim, Verdict
-from vaescope.stats.judging.deciding import at, missing, reading, verdict
+from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
+from vaescope.stats.judging.deciding import absent, at, missing, reading, verdict
 from vaescope.stats.judging.latents_at_end import final_latents, rank_correlation
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from vaescope.stats.evidence import Evidence
 
 CORRELATION = 0.8
 OFF = 0.1
 FEWEST_SHARES = 3
-TITLES = "Rank correlation with the share of active latents", "Mean distance from sqrt(active / latents)"
+MOST_LEFT_OUT = 0.1
+TITLES = (
+    "Rank correlation with the share of active latents",
+    "Mean distance from sqrt(active / latents)",
+    "Mean distance from what the variances of the posterior lead one to expect",
+)
 
 
 @CLAIMS.register
@@ -33,26 +41,54 @@ class CollapseGauge(Claim):
     statistic: ClassVar[str] = (
         "At the end of training, over runs: the mean distance of CKA(mean, sampled) from sqrt(active / latents), what "
         "it would be if latents were either of unit scale or pure noise. Without controls: the rank correlation "
-        "(Spearman) of CKA(mean, sampled) and active / latents, which must hold as well."
+        "(Spearman) of CKA(mean, sampled) and active / latents, which must hold as well; without three different "
+        "shares it cannot. Control: the mean distance from what the variances of each posterior lead one to expect of "
+        "it."
     )
     threshold: ClassVar[str] = (
         "Below 0.1: off by one active latent of ten, about half-way, is 0.07. The rank correlation above 0.8: four "
-        "fifths of a perfect order."
+        "fifths of a perfect order. With more than a tenth of the runs left out, since the CKA of fully collapsed "
+        "codes has no value, it is not called supported."
     )
     figures: ClassVar[tuple[str, ...]] = ("gauge", "layer_pair")
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""
-        ends = final_latents(evidence).dropna(subset=["mean_sampled", "share"])
-        if not len(ends):
-            note = "Latents have not been examined."
+        ends = final_latents(evidence).dropna(subset=["share"])
+        valued = ends.dropna(subset=["mean_sampled"])
+        if not len(valued):
+            note = "CKA(mean, sampled) has no value in any run." if len(ends) else "Latents have not been examined."
             plain, main = missing("raw", TITLES[0], CORRELATION, note), missing("gauge", TITLES[1], OFF, note)
             return verdict(type(self), plain, main)
-        if ends["share"].nunique() < FEWEST_SHARES:
+        if valued["share"].nunique() < FEWEST_SHARES:
             note = "The runs have too few different numbers of active latents to rank: three needed. Vary the strength."
             plain = missing("raw", TITLES[0], CORRELATION, note)
         else:
-            plain = reading("raw", TITLES[0], rank_correlation(ends)(0.95), CORRELATION)
-        off = ends.assign(value=np.abs(ends["mean_sampled"] - ends["gauge"]), draw=-1)
-        main = reading("gauge", TITLES[1], at(off)(0.95), OFF, "below")
-        return verdict(type(self), plain, main, [plain])
+            plain = reading("raw", TITLES[0], rank_correlation(valued)(0.95), CORRELATION)
+        main = _distance(valued, "gauge", TITLES[1])
+        unvalued = _unvalued(evidence, ends, len(valued))
+        stops = [plain.note] if absent(plain) else []
+        if len(evidence.runs) - len(valued) > MOST_LEFT_OUT * len(evidence.runs):
+            stops.append("That is more than a tenth.")
+        note = " ".join(filter(None, [main.note, unvalued, *reversed(stops)]))
+        main = replace(main, note=note, word="undecided" if stops and main.word == "supported" else main.word)
+        if valued["expected_mean_sampled"].notna().any():
+            expected = _distance(valued, "expected_mean_sampled", TITLES[2])
+        else:
+            expected = missing("expected_mean_sampled", TITLES[2], OFF, "The expected CKA has not been computed.")
+        return verdict(type(self), plain, main, [plain, expected])
+
+
+def _distance(ends: "pd.DataFrame", column: str, title: str) -> Reading:
+    off = ends.assign(value=np.abs(ends["mean_sampled"] - ends[column].astype(float)), draw=-1)
+    return reading(column, title, at(off.dropna(subset=["value"]))(0.95), OFF, "below")
+
+
+def _unvalued(evidence: "Evidence", ends: "pd.DataFrame", valued: int) -> str:
+    """How many runs have no value, and how many of these no active latent; "" if all have one."""
+    lost = len(evidence.runs) - valued
+    if not lost:
+        return ""
+    collapsed = int((ends["mean_sampled"].isna() & (ends["active"] == 0)).sum())
+    also = f", {collapsed} of them without an active latent, for which the closed form is 0" if collapsed else ""
+    return f"Left out: {lost} of {len(evidence.runs)} runs, in which CKA(mean, sampled) has no value at the end{also}."

@@ -29,7 +29,9 @@ class EncoderFirst(Claim):
         "The lead of the encoder in doublings of the step: log2(step + 1) at which a layer's similarity to its end "
         "reaches 0.9, the mean over decoder layers less that over encoder layers, the mean over seeds. Without "
         "controls: of the similarity itself. With: of what training added to it since step 0; and again with decoders "
-        "fed by the final encoder, by samples, from the prior, by fixed codes, and towards the end of another seed."
+        "fed by the final encoder, by samples, from the prior, by fixed codes, and towards the end of another seed; "
+        "layers in which training added less than 0.05 are then left out. Where layers settle between snapshots that "
+        "are g doublings apart, both ends of the interval are min(g^2 / 8, g / 2) farther out."
     )
     threshold: ClassVar[str] = (
         "Above 1 doubling: 'long before' is in less than half the steps. Every control that could be made must say so."

@@ -1,10 +1,22 @@
 """Claim 2, first half: the encoder is ahead whatever the objective, its strength and the dataset."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, final
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
-from vaescope.stats.judging.deciding import least, missing, reading, verdict
-from vaescope.stats.judging.leading import CORRECTED, FED, RAW, LeadReading, by_setting, lead_values, why_missing
+from vaescope.stats.judging.deciding import least, missing, verdict
+from vaescope.stats.judging.leading import (
+    CORRECTED,
+    FED,
+    RAW,
+    LeadReading,
+    by_setting,
+    lead_notes,
+    lead_values,
+    why_missing,
+    without_lead,
+)
+from vaescope.stats.judging.spacing import off_by, spaced_reading
 
 if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
@@ -33,7 +45,7 @@ class EncoderFirstEverywhere(Claim):
     )
     threshold: ClassVar[str] = (
         "Above 0 doublings in every setting: how long before is for claim 1. One setting decisively below 0, after "
-        "correction for their number, is enough against it."
+        "correction for their number, is enough against it. Undecided where a setting has no lead at all."
     )
     unit: ClassVar[str] = "doublings"
     figures: ClassVar[tuple[str, ...]] = ("leads",)
@@ -55,5 +67,13 @@ def _reading(evidence: "Evidence", how: LeadReading) -> Reading:
             how.name, title, AHEAD, "There is one setting only: two strengths, objectives or datasets needed."
         )
     lowest = min(settings, key=lambda name: settings[name](0.95).value)
-    found = least(list(settings.values()))
-    return reading(how.name, title, found, AHEAD, "above", f"Least of {len(settings)} settings in {lowest}.")
+    own = values[values["setting"].astype(str) == lowest]
+    off = off_by(own)
+    notes = [f"Least of {len(settings)} settings in {lowest}.", *lead_notes(evidence, values, off)]
+    made = spaced_reading((how.name, title), least(list(settings.values())), AHEAD, "above", notes, off)
+    gone = without_lead(evidence, values)
+    if not gone:
+        return made
+    told = f"{len(gone)} of {len(settings) + len(gone)} settings have no lead at all: {'; '.join(gone)}."
+    word = made.word if made.word == "not supported" else "undecided"
+    return replace(made, word=word, note=f"{told} {made.note}")

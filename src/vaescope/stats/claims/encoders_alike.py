@@ -6,15 +6,14 @@ import numpy as np
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
 from vaescope.stats.judging import seed_pairs
-from vaescope.stats.judging.deciding import least, missing, reading, verdict
-from vaescope.stats.judging.seed_pairs import SeedPairs, pairs_of, position
+from vaescope.stats.judging.deciding import At, least, missing, reading, verdict
+from vaescope.stats.judging.seed_pairs import SeedPairs, pairs_of
 
 if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
 
 SHARE = 0.9
 LIKE = 0.8
-LEAST_ROOM = 0.05
 KINDS = {seed_pairs.STRENGTH: "strengths", seed_pairs.OBJECTIVE: "objectives"}
 
 
@@ -36,29 +35,31 @@ class EncodersAlike(Claim):
     )
     statistic: ClassVar[str] = (
         "The final layers of runs of different seeds that differ in strength or in objective as well: where their "
-        "similarity s stands between untrained layers and seeds, (s - floor) / (ceiling - floor), in the encoder layer "
-        "where it is least. Ceiling: runs that differ in the seed alone; floor: the untrained layer of the one and the "
-        "final one of the other. Without controls: s itself."
+        "similarity s stands between untrained layers and seeds, (s - floor) / (ceiling - floor), in the encoder "
+        "layer where it is least. Ceiling: runs of the same settings that differ in the seed alone; floor: the "
+        "untrained layer of the one and the final one of the other. Objectives are compared at the strengths they "
+        "have in common, at all of theirs if they have none. Without controls: s itself."
     )
     threshold: ClassVar[str] = (
         "Above 0.9 in every encoder layer: settings cost less than a tenth of what training makes seeds share. Layers "
-        "whose ceiling is within 0.05 of their floor can say nothing and are left out. Without controls above 0.8, the "
-        "upper fifth of the scale on which heatmaps are drawn; the paper gives no number."
+        "whose ceiling is within 0.05 of their floor can say nothing and are left out. Without controls above 0.8, "
+        "the upper fifth of the scale on which heatmaps are drawn; the paper gives no number."
     )
     figures: ClassVar[tuple[str, ...]] = ("sensitivity", "heatmap")
 
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""
         pairs = pairs_of(evidence)
-        kinds = [kind for kind in KINDS if pairs.has(kind)]
         layers = np.flatnonzero(pairs.parts == "encoder")
+        kinds = [kind for kind in KINDS if pairs.has(kind) and np.isfinite(pairs.means()[kind][layers]).any()]
         titles = "Least similarity of encoder layers", "Least share of what seeds share"
-        if not kinds or not len(layers):
+        if not kinds:
             note = _why_missing(evidence, pairs)
             return verdict(
                 type(self), missing("raw", titles[0], LIKE, note), missing("calibrated", titles[1], SHARE, note)
             )
-        raw = [e for kind in kinds for e in pairs.estimates(lambda m, kind=kind: m[kind][layers])]
+        there = {kind: layers[np.isfinite(pairs.means()[kind][layers])] for kind in kinds}
+        raw = [e for kind in kinds for e in pairs.estimates(lambda m, kind=kind: m[kind][there[kind]])]
         plain = reading("raw", titles[0], least(raw), LIKE)
         main = _calibrated(pairs, kinds, layers, "calibrated", titles[1])
         controls = [
@@ -74,19 +75,28 @@ def _calibrated(pairs: SeedPairs, kinds: list[str], layers: np.ndarray, name: st
         return missing(name, title, SHARE, "No two runs differ in the seed alone: there is no ceiling.")
     if not pairs.has(seed_pairs.FLOOR):
         return missing(name, title, SHARE, "There is no snapshot at step 0: there is no floor.")
-    means = pairs.means()
-    room = means[seed_pairs.SAME_SETTING][layers] - means[seed_pairs.FLOOR][layers] > LEAST_ROOM
-    told = layers[room]
-    left_out = ", ".join(pairs.layers[k] for k in layers[~room])
-    if not len(told):
-        return missing(name, title, SHARE, "Every encoder layer is as alike before training as seeds are after it.")
-    found = [(kind, k) for kind in kinds for k in told]
-    estimates = [pairs.estimates(lambda m, kind=kind, k=k: position(m, kind)[[k]])[0] for kind, k in found]
-    kind, k = found[int(np.argmin([e(0.95).value for e in estimates]))]
-    note = f"Least in {pairs.layers[k]} between {KINDS[kind]}."
-    if left_out:
-        note += f" Left out, since training adds less than {LEAST_ROOM} to what seeds share: {left_out}."
-    return reading(name, title, least(estimates), SHARE, "above", note)
+    estimates: list[At] = []
+    found: list[tuple[str, str]] = []
+    for kind in kinds:
+        told = layers[seed_pairs.roomy(pairs, kind, layers)]
+        estimates += pairs.estimates(lambda m, kind=kind, told=told: m.position(kind)[told])
+        found += [(kind, pairs.layers[k]) for k in told]
+    left_out = _left_out(pairs, kinds, layers)
+    if not estimates:
+        return missing(name, title, SHARE, left_out)
+    kind, layer = found[int(np.argmin([e(0.95).value for e in estimates]))]
+    note = [f"Least in {layer} between {KINDS[kind]}.", left_out]
+    if seed_pairs.OBJECTIVE in kinds and pairs.apart:
+        note.append(f"No strength in common, so compared at all of theirs: {'; '.join(pairs.apart)}.")
+    return reading(name, title, least(estimates), SHARE, "above", " ".join(filter(None, note)))
+
+
+def _left_out(pairs: SeedPairs, kinds: list[str], layers: np.ndarray) -> str:
+    """Which layers say nothing of pairs of these kinds, and why."""
+    said = {kind: seed_pairs.left_out(pairs, kind, layers) for kind in kinds}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return " ".join(f"Between {KINDS[kind]}: {text}" for kind, text in said.items() if text)
 
 
 def _why_missing(evidence: "Evidence", pairs: SeedPairs) -> str:

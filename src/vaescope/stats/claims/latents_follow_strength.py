@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from vaescope.stats.claim import CLAIMS, Claim, Verdict
 from vaescope.stats.judging.deciding import missing, reading, verdict
-from vaescope.stats.judging.latents_at_end import fall, falls, final_latents
+from vaescope.stats.judging.latents_at_end import fall, falls, final_latents, pressures
 
 if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
 
 FALL = 0.1
+NOT_EXAMINED = "Latents have not been examined at the last step."
 NAMES = "raw", "active"
 TITLES = "Fall of the similarity of mean and sampled codes", "Fall of the share of active latents"
 
@@ -32,8 +33,10 @@ class LatentsFollowStrength(Claim):
     )
     statistic: ClassVar[str] = (
         "At the end of training, the share of latents that are active at the weakest regularisation of an objective "
-        "less that at the strongest, the mean over objectives and seeds. The capacity c_max of an annealed VAE counts "
-        "the other way round. Without controls: the same of CKA(mean, sampled)."
+        "less that at the strongest, the mean over objectives and seeds. What is stronger is decided by objective and "
+        "option: the capacity c_max of an annealed VAE and the alpha of an InfoVAE count the other way round; "
+        "objectives that vary what is no strength (as warmup), or several options, are left out. Without controls: "
+        "the same of CKA(mean, sampled)."
     )
     threshold: ClassVar[str] = (
         "Above 0.1, one latent of the paper's ten. Active latents are whole numbers, so no interval is narrower than "
@@ -44,11 +47,17 @@ class LatentsFollowStrength(Claim):
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""
         ends = final_latents(evidence)
-        changed = falls(ends)
+        rows, left_out = pressures(ends)
+        changed = falls(rows)
         if not len(changed):
-            note = "No objective has two strengths." if len(ends) else "Latents have not been examined."
+            note = "No objective has two strengths with a seed in common."
+            note = " ".join(filter(None, [note, left_out])) if len(ends) else NOT_EXAMINED
             plain, main = (missing(name, title, FALL, note) for name, title in zip(NAMES, TITLES, strict=True))
             return verdict(type(self), plain, main)
-        plain = reading("raw", TITLES[0], fall(changed, "mean_sampled", 0.0), FALL)
+        plain = reading("raw", TITLES[0], fall(changed, "mean_sampled", 0.0), FALL, "above", left_out)
+        lost = len(evidence.runs) - len(ends)
+        if lost:
+            left_out = f"{lost} of {len(evidence.runs)} runs have no latents at the last step. {left_out}".strip()
         grain = 1 / float(ends["latents"].max())
-        return verdict(type(self), plain, reading("active", TITLES[1], fall(changed, "share", grain), FALL))
+        main = reading("active", TITLES[1], fall(changed, "share", grain), FALL, "above", left_out)
+        return verdict(type(self), plain, main)

@@ -5,8 +5,18 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
-from vaescope.stats.judging.deciding import at, largest, missing, reading, sized, verdict
-from vaescope.stats.judging.leading import CORRECTED, FED, RAW, LeadReading, lead_values, why_missing
+from vaescope.stats.judging.deciding import largest, missing, sized, verdict
+from vaescope.stats.judging.leading import (
+    CORRECTED,
+    FED,
+    RAW,
+    LeadReading,
+    lead_notes,
+    lead_values,
+    why_missing,
+    without_lead,
+)
+from vaescope.stats.judging.spacing import off_by, spaced, spaced_reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +47,8 @@ class LeadIndependent(Claim):
     statistic: ClassVar[str] = (
         "The largest difference of the lead (as in claim 1) between two levels of one factor: dataset, network, "
         "objective, or strength within an objective; each the mean over what both levels have of the other factors, "
-        "seed by seed. Control: with decoders fed by the final encoder."
+        "seed by seed. Control: with decoders fed by the final encoder. What the spacing of snapshots leaves open of "
+        "both levels adds up."
     )
     threshold: ClassVar[str] = (
         "Below 1 doubling, the lead that claim 1 calls long: a difference as large as that would undo it. All "
@@ -61,25 +72,30 @@ def _reading(evidence: "Evidence", how: LeadReading) -> Reading:
     if not found:
         note = "Nothing varies but the seed: two strengths, objectives or datasets needed."
         return missing(how.name, title, MARGIN, note)
-    sizes = {name: sized(at(table)) for name, table in found.items()}
+    sizes = {name: sized(spaced(table)) for name, table in found.items()}
     most = max(sizes, key=lambda name: sizes[name](0.95).value)
-    note = f"Largest of {len(sizes)} between {most}."
-    return reading(how.name, title, largest(list(sizes.values())), MARGIN, "below", note)
+    off, gone = off_by(found[most]), without_lead(evidence, values)
+    notes = [f"Largest of {len(sizes)} between {most}.", *lead_notes(evidence, values, off)]
+    if gone:
+        notes.insert(0, f"{len(gone)} settings have no lead at all: {'; '.join(gone)}.")
+    return spaced_reading((how.name, title), largest(list(sizes.values())), MARGIN, "below", notes, off)
 
 
 def differences(values: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame]]":
-    """For each two levels of a factor: which, and their difference seed by seed (run, seed, draw, value).
+    """For each two levels of a factor: which, and their difference seed by seed (run, seed, draw, value, off).
 
     Args:
-        values: what `lead_values` gives.
+        values: what `lead_values` gives. What the spacing of snapshots leaves open (`off`) of both levels adds up.
     """
     for factor, within in FACTORS.items():
         others = [f for f in FACTORS if f != factor and not (factor == "objective" and f == "strength")]
         groups = values.groupby(list(within), observed=True) if within else [((), values)]
         for key, group in cast(Any, groups):
-            cells = group.groupby([factor, *others, "seed", "draw"], observed=True)["value"].mean().unstack(factor)
+            means = group.groupby([factor, *others, "seed", "draw"], observed=True)[["value", "off"]].mean()
+            cells, off = means["value"].unstack(factor), means["off"].unstack(factor)
             for a, b in combinations(cells.columns, 2):
-                gap = (cells[a] - cells[b]).dropna().rename("value").reset_index()
+                both = (cells[a] - cells[b]).to_frame("value").assign(off=off[a] + off[b])
+                gap = both.dropna(subset=["value"]).reset_index()
                 if len(gap):
                     name = f"{a} and {b}" + (f" of {key[0]}" if within else "")
                     run = gap[others].astype(str).agg(" ".join, axis=1) + " " + gap["seed"].astype(str)

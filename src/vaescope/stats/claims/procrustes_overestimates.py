@@ -55,12 +55,13 @@ class ProcrustesOverestimates(Claim):
             )
             return verdict(type(self), plain, main)
         plain = reading(NAMES[0], TITLES[0], _over_runs(both, "score")(0.95), EXCESS)
-        few = both[both["n"] < ENOUGH * both["participation"]]
+        shuffled = both.dropna(subset=["null"])
+        few = shuffled[shuffled["n"] < ENOUGH * shuffled["participation"]]
         if not len(few):
             note = f"Every layer has {ENOUGH} examples or more for each effective dimension: read fewer examples."
             return verdict(type(self), plain, missing(NAMES[1], TITLES[1], EXCESS, note))
         main = reading(NAMES[1], TITLES[1], _over_runs(few, "null")(0.95), EXCESS)
-        many = both[both["n"] >= ENOUGH * both["participation"]]
+        many = shuffled[shuffled["n"] >= ENOUGH * shuffled["participation"]]
         gap = _mean(few, "null").merge(_mean(many, "null"), on=["run", "seed"], suffixes=("", "_many"))
         if not len(gap):
             control = missing(NAMES[2], TITLES[2], 0.0, "No layer has enough examples.")

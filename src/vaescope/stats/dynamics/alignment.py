@@ -48,7 +48,7 @@ def appearance(
         UsageError: references by several measures.
     """
     curves = disentanglement.rename(columns={"score": "layer", "codes": "part", "value": "score"})
-    found = settling_steps(curves, level, "corrected", relative=True).rename(
+    found = settling_steps(curves, level, "corrected", relative=True, least=1e-6).rename(
         columns={"layer": "score", "part": "codes"}
     )
     keys = ["run", "codes", "score"]

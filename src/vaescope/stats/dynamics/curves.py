@@ -50,7 +50,8 @@ def intervals(
 def corrected(rows: "pd.DataFrame") -> "pd.DataFrame":
     """The same rows with their score freed of its floor: (score - floor) / (1 - floor).
 
-    The floor is the score at step 0 of the same draw. NaN where there is none, or where it leaves less than 1e-6.
+    The floor is the score at step 0 of the same draw. NaN where there is none, and in all draws where that of the whole
+    probe set leaves no more than 0.05.
     """
     from vaescope.stats.convergence import HIGHEST_FLOOR
 
@@ -58,6 +59,11 @@ def corrected(rows: "pd.DataFrame") -> "pd.DataFrame":
     keys = [*keys_of(rows), "layer", *draw]
     start = rows.loc[rows["step"] == 0, [*keys, "score"]].rename(columns={"score": "floor"})
     found = rows.merge(start, on=keys, how="left")
-    room = (1 - found["floor"]).where(found["floor"] < HIGHEST_FLOOR)
+    deciding = found["floor"]
+    if draw:
+        whole = start[start["draw"] == -1].drop(columns="draw").rename(columns={"floor": "deciding"})
+        merged = rows.merge(whole, on=[k for k in keys if k != "draw"], how="left")["deciding"]
+        deciding = merged.where(merged.notna(), deciding)
+    room = (1 - found["floor"]).where(deciding < HIGHEST_FLOOR)
     found["score"] = (found["score"] - found["floor"]) / room
     return found[list(rows.columns)]

@@ -49,7 +49,8 @@ def settling_steps(
             step 0 of the same layer and draw, and the end is 1.
         relative: whether the end is the score at the last snapshot instead, for references that no layer reaches, such
             as another seed; the raw score is then divided by it.
-        least: a curve whose end is not more than this above its floor (0 for the raw one) is none.
+        least: a curve whose end is not more than this above its floor (0 for the raw one) is none, in all draws if that
+            is so in the whole probe set.
 
     Returns:
         run, measure, control, reference (where present), layer, part, draw, step (NaN where it is not reached or there
@@ -70,11 +71,21 @@ def settling_steps(
     heads = cast("pd.DataFrame", table.iloc[np.unique(number, return_index=True)[1]][keys]).reset_index(drop=True)
     order = np.lexsort((table["step"].to_numpy(), number))
     owner, step = number[order], table["step"].to_numpy(float)[order]
-    score = _read(owner, step, table["score"].to_numpy(float)[order], len(heads), reading, relative, least)
+    scores, deciding = table["score"].to_numpy(float)[order], _whole(heads, keys[:-1])
+    score = _read(owner, step, scores, deciding, reading, relative, least)
     known = ~np.isnan(score)
     reached, censored, from_start = _crossings(owner[known], step[known], score[known], len(heads), level)
     heads["step"], heads["censored"], heads["from_start"] = reached, censored, from_start
     return pd.DataFrame(heads)
+
+
+def _whole(heads: "pd.DataFrame", keys: Sequence[str]) -> np.ndarray:
+    """For each curve, the place of that of the whole probe set (draw -1), or its own where there is none."""
+    numbers = heads.groupby(list(keys), sort=False, observed=True).ngroup().to_numpy()
+    places, whole = np.arange(len(heads)), heads["draw"].to_numpy() == -1
+    found = np.full(int(numbers.max(initial=-1)) + 1, -1)
+    found[numbers[whole]] = places[whole]
+    return np.where(found[numbers] >= 0, found[numbers], places)
 
 
 def settling_table(
@@ -97,9 +108,16 @@ def settling_table(
 
 
 def _read(
-    owner: np.ndarray, step: np.ndarray, score: np.ndarray, count: int, reading: Which, relative: bool, least: float
+    owner: np.ndarray,
+    step: np.ndarray,
+    score: np.ndarray,
+    deciding: np.ndarray,
+    reading: Which,
+    relative: bool,
+    least: float,
 ) -> np.ndarray:
-    """The curves as they are to be read; NaN where there is nothing to be read."""
+    """The curves as they are to be read; NaN where there is nothing to be read: decided by the curve `deciding`."""
+    count = len(deciding)
     floor = np.zeros(count)
     if reading == "corrected":
         floor[:] = np.nan
@@ -111,7 +129,7 @@ def _read(
         known = ~np.isnan(score)
         end[owner[known]] = score[known]  # of a place written twice the last stays, which is the last snapshot
     room = end - floor
-    room[~(room > least)] = np.nan
+    room[~(room[deciding] > least) | ~(room > 0)] = np.nan
     return (score - floor[owner]) / room[owner]
 
 

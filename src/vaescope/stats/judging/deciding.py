@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 MOST_SEEDS = 100
+FEWEST = 3
 NO_CONTROL = " The control could not be made."
 Side = Literal["above", "below"]
 At = Callable[[float], Estimate]
@@ -182,6 +183,8 @@ def seeds_needed(estimate: Estimate, threshold: float) -> int | None:
 
 def _more_seeds(estimate: Estimate, threshold: float) -> str:
     if math.isnan(estimate.low) or math.isnan(estimate.high):
+        if estimate.seeds >= FEWEST:
+            return "Without one of the seeds there is nothing to compute it from: train more seeds of each setting."
         counted = "1 seed gives" if estimate.seeds == 1 else f"{estimate.seeds} seeds give"
         return f"{counted} no interval: train more, at least 3; 5 if you can."
     needed = seeds_needed(estimate, threshold)

@@ -1,5 +1,6 @@
 """What latents do at the end of training, over strengths and runs. Pure."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,29 +14,68 @@ if TYPE_CHECKING:
 
     from vaescope.stats.evidence import Evidence
 
-CAPACITIES = frozenset({"annealed_vae"})  # objectives whose strength is what the posterior is let have
+WEAKER_WHEN_LARGER = frozenset({("annealed_vae", "c_max"), ("info_vae", "alpha")})
+"""Options that take regularisation away: the KL that is let pass, and the share of it that is left out."""
+NO_STRENGTHS = frozenset({"warmup", "steps", "cycles", "ratio", "shape", "kernel", "bandwidth", "estimator"})
 HIGHEST = 0.9999  # of a correlation, for which Fisher's z is finite
 
 
 def final_latents(evidence: "Evidence") -> "pd.DataFrame":
-    """The last snapshot of each run.
+    """The last step of each run; runs whose latents were not examined at it are left out.
 
     Returns:
-        The columns of `evidence.RUNS`, active, mixed, passive, latents, share (active / latents), mean_sampled, gauge.
+        The columns of `evidence.RUNS`, active, mixed, passive, latents, share (active / latents), mean_sampled, gauge,
+        expected_mean_sampled.
     """
     table = evidence.posterior.astype({"run": str})
-    last = table.sort_values("step").groupby("run", as_index=False).tail(1)
+    last = table[table["step"] == evidence.steps].drop_duplicates("run", keep="last")
     last = last.assign(latents=last["active"] + last["mixed"] + last["passive"])
+    last = last[last["latents"] > 0]
     last = last.assign(share=last["active"] / last["latents"])
     columns = ["run", "active", "mixed", "passive", "latents", "share", "mean_sampled", "gauge"]
-    return evidence.runs.astype({"run": str}).merge(last[columns], on="run").reset_index(drop=True)
+    last = last.reindex(columns=[*columns, "expected_mean_sampled"])
+    return evidence.runs.astype({"run": str}).merge(last, on="run").reset_index(drop=True)
+
+
+def pressures(ends: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
+    """How strongly the option that an objective varies regularises, larger being stronger.
+
+    Args:
+        ends: what `final_latents` gives.
+
+    Returns:
+        The rows of objectives that vary one such option, with the column pressure; and which were left out, and why.
+    """
+    import pandas as pd
+
+    kept, notes = [ends.iloc[:0].assign(pressure=np.nan)], []
+    for objective, group in cast(Any, ends.groupby("objective", observed=True, sort=False)):
+        option, numbers = _varied(group["strength"].astype(str).unique()), group["strength_value"]
+        if len(option) > 1:
+            notes.append(f"{objective}, which varies {' and '.join(option)} at once")
+        elif option and option[0] in NO_STRENGTHS:
+            notes.append(f"{objective}, whose {option[0]} is no strength")
+        else:
+            sign = -1 if option and (objective, option[0]) in WEAKER_WHEN_LARGER else 1
+            kept.append(group.assign(pressure=sign * numbers.astype(float)).dropna(subset=["pressure"]))
+    return pd.concat([k for k in kept if len(k)] or kept[:1]), f"Left out: {'; '.join(notes)}." if notes else ""
+
+
+def _varied(strengths: Iterable[str]) -> list[str]:
+    """The options that differ between texts such as "c_max=5 warmup=1000"."""
+    options = [
+        {name: value for name, _, value in (token.partition("=") for token in text.split()) if value}
+        for text in strengths
+    ]
+    names = dict.fromkeys(name for own in options for name in own)
+    return [name for name in names if len({own.get(name) for own in options}) > 1]
 
 
 def falls(ends: "pd.DataFrame") -> "pd.DataFrame":
     """How share and mean_sampled fall from the weakest to the strongest regularisation of an objective.
 
     Args:
-        ends: what `final_latents` gives.
+        ends: the rows that `pressures` gives; several of one strength and seed are averaged.
 
     Returns:
         dataset, network, objective, seed, share, mean_sampled; no rows for objectives without two strengths.
@@ -43,18 +83,15 @@ def falls(ends: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     rows = []
-    keys = ["dataset", "network", "objective"]
-    for key, group in cast(Any, ends.dropna(subset=["strength_value"]).groupby(keys, observed=True)):
-        weakest, strongest = group["strength_value"].min(), group["strength_value"].max()
+    keys, columns = ["dataset", "network", "objective"], ["share", "mean_sampled"]
+    for key, group in cast(Any, ends.groupby(keys, observed=True)):
+        weakest, strongest = group["pressure"].min(), group["pressure"].max()
         if weakest == strongest:
             continue
-        if key[2] in CAPACITIES:
-            weakest, strongest = strongest, weakest
-        weak, strong = (group[group["strength_value"] == s].set_index("seed") for s in (weakest, strongest))
-        for seed in sorted(set(weak.index) & set(strong.index)):
-            change = [float(weak.loc[seed, c]) - float(strong.loc[seed, c]) for c in ("share", "mean_sampled")]
-            rows.append((*key, seed, *change))
-    return pd.DataFrame(rows, columns=[*keys, "seed", "share", "mean_sampled"])
+        weak, strong = (group[group["pressure"] == p].groupby("seed")[columns].mean() for p in (weakest, strongest))
+        change = (weak - strong).loc[sorted(set(weak.index) & set(strong.index))]
+        rows += [(*key, seed, *change.loc[seed].astype(float)) for seed in change.index]
+    return pd.DataFrame(rows, columns=[*keys, "seed", *columns])
 
 
 def fall(changed: "pd.DataFrame", column: str, grain: float) -> Estimate:
@@ -68,7 +105,8 @@ def fall(changed: "pd.DataFrame", column: str, grain: float) -> Estimate:
     """
     from scipy.special import stdtrit
 
-    values = changed.assign(run=changed["objective"] + changed["seed"].astype(str), draw=-1, value=changed[column])
+    names = changed[["dataset", "network", "objective", "seed"]].astype(str)
+    values = changed.assign(run=names.agg(", ".join, axis=1), draw=-1, value=changed[column])
     found = at(values)(0.95)
     if np.isnan(found.low):
         return found

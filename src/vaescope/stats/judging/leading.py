@@ -3,7 +3,8 @@
 Each control takes away one way in which an encoder can seem to be learned first. Untrained layers near the pixels are
 already like trained ones: the floor at step 0 is taken off. Decoders see codes that still move: they are fed by the
 final encoder, by fixed codes, by samples of the prior. Codes are means or samples. And the end of the same run may be
-the accident of one seed: the end is another seed's.
+the accident of one seed: the end is another seed's. Layers that training hardly moved settle anywhere: with the floor
+taken off they are left out. What lies between two snapshots is not known: intervals are wider for it (`spacing`).
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Literal, cast
 from vaescope.stats.claim import Reading
 from vaescope.stats.dynamics.leads import leads
 from vaescope.stats.dynamics.settling import settling_steps
-from vaescope.stats.judging.deciding import At, at, missing, reading
+from vaescope.stats.judging.deciding import At, missing
 from vaescope.stats.judging.kept import kept
+from vaescope.stats.judging.spacing import off_by, spaced, spaced_reading, spacing, spacing_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
 
 SETTLED = 0.9
-LEAST_SHARED = 0.05  # of a layer's similarity to another seed's end, that training must have added
+LEAST_ROOM = 0.05  # of a layer's similarity to its end, that training must have added
 CURVE = ("run", "layer", "part", "step", "draw", "score")
 
 
@@ -57,11 +59,12 @@ CONTROLS = (
 
 
 def lead_values(evidence: "Evidence", how: LeadReading) -> "pd.DataFrame":
-    """The lead of every run, in doublings of the step: the columns of `evidence.RUNS`, draw, value.
+    """The lead of every run: the columns of `evidence.RUNS`, draw, value, apart, off, idle.
 
     With a wiring the encoder's curves are those of the plain controlled reading, the decoder's those of the wiring.
-    Towards another seed's end, curves are relative to where they end, and layers in which training added less than
-    0.05 are left out. Without rows where the study has not what it takes.
+    Towards another seed's end, curves are relative to where they end. Unless curves are raw, layers in which training
+    added less than 0.05 are left out of all draws: `idle` names them. `apart` and `off` are what `spacing` says.
+    Without rows where the study has not what it takes.
     """
     return kept(evidence, ("lead", how), lambda: _lead_values(evidence, how))
 
@@ -76,12 +79,14 @@ def _lead_values(evidence: "Evidence", how: LeadReading) -> "pd.DataFrame":
         wiring = evidence.wiring
         fed = wiring.loc[(wiring["control"] == how.wiring) & (wiring["part"] == "decoder"), [*CURVE]]
         own = curves[(curves["part"] == "encoder") & curves["run"].isin(set(fed["run"]))]
-        settled = pd.concat([settling_steps(part, SETTLED, which) for part in (own, fed)], ignore_index=True)
-    else:
-        relative = how.reference == "other"
-        settled = settling_steps(_learned(curves) if relative else curves, SETTLED, which, relative)
-    found = leads(settled).rename(columns={"lead": "value"})[["run", "draw", "value"]]
-    joined = found.astype({"run": str}).merge(runs, on="run")
+        curves = pd.concat([own, fed], ignore_index=True).astype({key: str for key in ("run", "layer", "part")})
+    learned = _learned(curves) if how.corrected else pd.Series(True, curves.index)
+    used = cast("pd.DataFrame", curves[learned])
+    settled = settling_steps(used, SETTLED, which, relative=how.reference == "other")
+    found = leads(settled).rename(columns={"lead": "value"})[["run", "draw", "value"]].astype({"run": str})
+    joined = found.merge(runs, on="run").merge(spacing(used, settled), on="run", how="left")
+    idle = _idle(cast("pd.DataFrame", curves[~learned]))
+    joined["idle"] = pd.Series([idle.get(run, "") for run in joined["run"]], joined.index, dtype=str)
     return joined.dropna(subset=["value"]).reset_index(drop=True)
 
 
@@ -90,7 +95,8 @@ def lead_reading(evidence: "Evidence", how: LeadReading, threshold: float) -> Re
     values = lead_values(evidence, how)
     if not len(values):
         return missing(how.name, how.title, threshold, why_missing(evidence, how))
-    return reading(how.name, how.title, at(values)(0.95), threshold, "above", _left_out(evidence, values))
+    notes = lead_notes(evidence, values)
+    return spaced_reading((how.name, how.title), spaced(values)(0.95), threshold, "above", notes, off_by(values))
 
 
 def lead_readings(evidence: "Evidence", threshold: float) -> tuple[Reading, Reading, tuple[Reading, ...]]:
@@ -100,15 +106,36 @@ def lead_readings(evidence: "Evidence", threshold: float) -> tuple[Reading, Read
 
 
 def by_setting(values: "pd.DataFrame") -> dict[str, At]:
-    """The mean lead over seeds of each setting."""
-    return {str(name): at(cast("pd.DataFrame", group)) for name, group in values.groupby("setting", observed=True)}
+    """The mean lead over seeds of each setting, its interval as wide as its snapshots are apart."""
+    return {str(name): spaced(cast("pd.DataFrame", group)) for name, group in values.groupby("setting", observed=True)}
+
+
+def lead_notes(evidence: "Evidence", values: "pd.DataFrame", off: float | None = None) -> list[str]:
+    """What must be known of leads: runs and layers left out, and what the spacing of snapshots costs (`off`)."""
+    without = len(evidence.runs) - values["run"].nunique()
+    notes = [f"{without} of {len(evidence.runs)} runs have no such lead."] if without else []
+    idle = values.drop_duplicates("run")["idle"].str.split(", ").explode()
+    names = idle[idle != ""].value_counts(sort=False)
+    if len(names):
+        runs = values["run"].nunique()
+        told = ", ".join(n if names[n] == runs else f"{n} ({names[n]} of {runs} runs)" for n in sorted(names.index))
+        notes.append(f"Left out, since training adds less than {LEAST_ROOM} to their similarity: {told}.")
+    return [*notes, spacing_note(values, off_by(values) if off is None else off)]
+
+
+def without_lead(evidence: "Evidence", values: "pd.DataFrame") -> list[str]:
+    """The settings of the study of which no run has a lead."""
+    there = set(values.loc[values["draw"] == -1, "setting"].astype(str))
+    return sorted(set(evidence.runs["setting"].astype(str)) - there)
 
 
 def why_missing(evidence: "Evidence", how: LeadReading) -> str:
     """What a study lacks for a reading of the lead."""
     table = evidence.references
     if not len(evidence.runs):
-        return "No run has ended."
+        return "No run has reached its last snapshot: all diverged, failed, or have not ended."
+    if not evidence.measure:
+        return "The study measures distances only: add a similarity, such as cka, to its measures."
     if not len(table):
         return "The snapshots have not been examined: `vaescope examine`."
     if how.corrected and not (table["step"] == 0).any():
@@ -119,12 +146,17 @@ def why_missing(evidence: "Evidence", how: LeadReading) -> str:
         return "There is no second seed to compare with."
     if not {"encoder", "decoder"} <= set(table["part"].astype(str)):
         return "The networks have no layers of their own in the encoder or in the decoder."
-    return "Nothing was learned: in the encoder or in the decoder no layer changed after step 0."
+    if not table["score"].notna().any():
+        return "No snapshot has a score."
+    return (
+        f"Nothing was learned: in the encoder or in the decoder training added less than {LEAST_ROOM} to every layer."
+    )
 
 
-def _learned(curves: "pd.DataFrame") -> "pd.DataFrame":
-    """Without the layers of a run to whose end training added next to nothing."""
+def _learned(curves: "pd.DataFrame") -> "pd.Series":
+    """Which rows are of layers to whose end training added more than next to nothing, on the whole probe set."""
     import numpy as np
+    import pandas as pd
 
     number = curves.groupby(["run", "layer"], observed=True, sort=False).ngroup().to_numpy()
     whole = np.flatnonzero((curves["draw"] == -1).to_numpy() & curves["score"].notna().to_numpy())
@@ -133,9 +165,10 @@ def _learned(curves: "pd.DataFrame") -> "pd.DataFrame":
     first, last = (np.full(int(number.max(initial=-1)) + 1, np.nan) for _ in range(2))
     last[number[whole]] = score  # of a place written twice the last stays
     first[number[whole[::-1]]] = score[::-1]
-    return curves[(last - first > LEAST_SHARED)[number]]
+    return pd.Series((last - first > LEAST_ROOM)[number], curves.index)
 
 
-def _left_out(evidence: "Evidence", values: "pd.DataFrame") -> str:
-    missing_runs = len(evidence.runs) - values["run"].nunique()
-    return f"{missing_runs} of {len(evidence.runs)} runs have no such lead." if missing_runs else ""
+def _idle(curves: "pd.DataFrame") -> "dict[str, str]":
+    """Run -> the layers of encoder and decoder in such rows, by name."""
+    layers = curves[curves["part"].isin(["encoder", "decoder"])][["run", "layer"]].astype(str).drop_duplicates()
+    return {str(run): ", ".join(sorted(group)) for run, group in layers.groupby("run")["layer"]}

@@ -13,7 +13,7 @@ const colourOf = (layer) => {
   const mine = page.layers.filter((l) => l.part === part).findIndex((l) => l.name === layer);
   return PALETTES[part][mine % PALETTES[part].length];
 };
-const corrected = (score, floor) => (known(floor) && floor < 1 - 1e-6 ? (score - floor) / (1 - floor) : NaN);
+const corrected = (score, floor) => (known(floor) && floor < 0.95 ? (score - floor) / (1 - floor) : NaN);
 
 /** The scores of a map as the reading asks for them: {value(k, i, j), half(k, i, j), note}. */
 function readMap(side, against) {
