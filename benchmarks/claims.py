@@ -38,7 +38,7 @@ MANY = 40
 BATCH = 20
 QUICK = 4
 ON_GRIDS = 5  # seeds
-KINDS = ("supported", "undecided", "not supported")
+KINDS: tuple[str, ...] = ("supported", "undecided", "not supported")
 
 
 def words(case: Case, seeds: int, numbers: Sequence[int]) -> list[tuple[str, str, str]]:
@@ -145,7 +145,7 @@ def calibrate(pool, claims) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--claims", nargs="*", default=list(BOUNDARIES))

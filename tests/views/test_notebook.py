@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.runs.small import small_study
 from tests.views.fake_results import FakeResults, study
 
+import vaescope
 from vaescope.stats.claim import Reading, Verdict
 from vaescope.views import notebook
 
@@ -90,3 +92,20 @@ def test_verdicts_show_both_words_and_the_interval():
     assert {"? undecided", "✓ supported", "1.50", "–", "4 runs of 2 seeds", EVIL} <= set(words)
     assert "1.20 to 2.00" not in words
     assert "No claims" in notebook.verdicts_html([])
+
+
+def test_verdicts_and_results_show_themselves(tmp_path):
+    found = vaescope.run(small_study(), tmp_path / "s")
+    verdicts = found.claims
+    assert verdicts._repr_html_().count("<tr") > len(verdicts)
+    assert list(dict.fromkeys(verdicts.to_pandas()["claim"])) == [v.claim for v in verdicts]
+    assert found.study.name in found._repr_html_()
+
+
+def test_results_that_cannot_be_read_say_why_instead_of_raising(tmp_path):
+    with vaescope.lent(datasets={"lent_one": np.full((40, 64, 64), 0.5, np.float32)}):
+        found = vaescope.run(small_study("datasets=[lent_one]", "probe.n=20"), tmp_path / "s")
+        assert "lent_one" in found._repr_html_()
+    shown = vaescope.open(found.path)._repr_html_()
+    assert "unknown dataset" in shown
+    assert "vaescope.lent" in shown

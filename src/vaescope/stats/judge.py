@@ -1,6 +1,7 @@
 """The claims of a study, judged; and as a table. Pure."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
@@ -17,7 +18,21 @@ VERDICTS = (
 )
 
 
-def judge(evidence: "Evidence", names: Sequence[str] | None = None) -> tuple[Verdict, ...]:
+class Verdicts(tuple[Verdict, ...]):
+    """Verdicts in their order, which show themselves in a notebook."""
+
+    __slots__ = ()
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a reading, as `verdict_frame` says."""
+        return verdict_frame(self)
+
+    def _repr_html_(self) -> str:
+        # Views see verdicts, never the reverse: only a notebook that shows them asks for their picture.
+        return import_module("vaescope.views.notebook").verdicts_html(self)
+
+
+def judge(evidence: "Evidence", names: Sequence[str] | None = None) -> Verdicts:
     """The verdicts on claims, the paper's in the order of their numbers, then others by name.
 
     Args:
@@ -30,7 +45,7 @@ def judge(evidence: "Evidence", names: Sequence[str] | None = None) -> tuple[Ver
     chosen = [CLAIMS[name] for name in (CLAIMS if names is None else names)]
     if names is None:
         chosen.sort(key=_place)
-    return tuple(_judged(claim, evidence) for claim in chosen)
+    return Verdicts(_judged(claim, evidence) for claim in chosen)
 
 
 def _judged(claim: type[Claim], evidence: "Evidence") -> Verdict:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from vaescope.models.network import Layer
     from vaescope.runs.study import Study
-    from vaescope.stats.claim import Verdict
     from vaescope.stats.evidence import Evidence
     from vaescope.stats.grid import Grid
+    from vaescope.stats.judge import Verdicts
     from vaescope.stats.scores import Block
 
 # Torch, zarr and pandas are imported where they are used: finding the measures imports every file of this folder.
@@ -57,6 +57,7 @@ class Results:
     def _repr_html_(self) -> str:
         # Views see results, never the reverse: only a notebook that shows them asks for their picture.
         try:
+            _ = self._grid  # what was passed from Python may be lacking now
             return import_module("vaescope.views.notebook").results_html(self)
         except VaescopeError as error:
             return f"<pre>{escape(repr(self))}\n{escape(str(error))}</pre>"
@@ -253,7 +254,7 @@ class Results:
         return evidence_of(self)
 
     @property
-    def claims(self) -> "tuple[Verdict, ...]":
+    def claims(self) -> "Verdicts":
         """The verdict on each claim, as `vaescope list claims` shows them."""
         from vaescope.stats.judge import judge
 
