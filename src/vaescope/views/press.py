@@ -19,8 +19,8 @@ from vaescope.views import theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
-    from vaescope.stats.claim import Verdict
     from vaescope.stats.evidence import Evidence
+    from vaescope.stats.judge import Verdicts
 
 Format = Literal["svg", "png", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -170,9 +170,9 @@ class _Kept(Results):
         return self._snapshot_steps
 
     @cached_property
-    def _claims(self) -> "tuple[Verdict, ...]":
+    def _claims(self) -> "Verdicts":
         return super().claims
 
     @property
-    def claims(self) -> "tuple[Verdict, ...]":
+    def claims(self) -> "Verdicts":
         return self._claims
