@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vaescope.stats.course import Course
     from vaescope.stats.latents.codes import Codes
 
-MOST_EXAMPLES = 1000  # of the probe set, in examinations: intervals are scaled from there
+MOST_EXAMPLES = 1000  # of the probe set, in examinations; some look at fewer, and say so
 
 # Torch and the store are imported where they are used: finding the measures imports every file of this folder.
 
