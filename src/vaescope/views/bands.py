@@ -8,7 +8,7 @@ import pandas as pd
 
 from vaescope.stats.dynamics.hierarchy import estimates
 from vaescope.stats.evidence import Evidence
-from vaescope.views import wording
+from vaescope.views import marks, wording
 
 if TYPE_CHECKING:
     from vaescope.stats.results import Results
@@ -100,3 +100,16 @@ def own_references(evidence: Evidence, results: "Results") -> pd.DataFrame:
     curves = results.curves
     curves = curves[curves["measure"] == evidence.measure]
     return curves[["run", "measure", "layer", "part", "step", "score"]].assign(reference="final", against="", draw=-1)
+
+
+def noted(table: pd.DataFrame) -> str:
+    """What a figure of one dataset and network says of its seeds, its runs, and the datasets that it does not draw."""
+    kinds = marks.in_order(table["dataset"] + ", " + table["network"])
+    more = f" Drawn: {kinds[0]}; in the data table as well: {wording.listed(kinds[1:])}." if len(kinds) > 1 else ""
+    return f"{about_seeds(table)} Runs: {int(table['runs'].max()):,}.{more}"
+
+
+def one_kind(table: pd.DataFrame, dataset: str | None = None) -> pd.DataFrame:
+    """The rows of one dataset, the first if none is named, with its first network."""
+    here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
+    return here[here["network"] == here["network"].iloc[0]]

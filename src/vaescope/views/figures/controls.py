@@ -72,16 +72,13 @@ class Controls(Figure):
         return "the runs were not examined: give `vaescope examine` on the study's folder"
 
     def note(self, table: pd.DataFrame) -> str:
-        kinds = marks.in_order(table["dataset"] + ", " + table["network"])
-        more = f" Drawn: {kinds[0]}; in the data table as well: {wording.listed(kinds[1:])}." if len(kinds) > 1 else ""
-        return f"{bands.about_seeds(table)} Runs: {int(table['runs'].max()):,}.{more}"
+        return bands.noted(table)
 
     def chart(
         self, table: pd.DataFrame, width: Width | None = None, dataset: str | None = None, **options: Any
     ) -> alt.TopLevelMixin:
         wide = width or self.width
-        here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
-        here = bands.drawn(here[here["network"] == here["network"].iloc[0]])
+        here = bands.drawn(bands.one_kind(table, dataset))
         panels = list(dict.fromkeys(here["layer"].map(wording.layer)))[:MOST_LAYERS]
         across = min(3 if wide == "page" else 2, len(panels))
         inner = (theme.total(wide) - 35) / across - 10

@@ -48,16 +48,13 @@ class Curves(Figure):
         return pd.concat(tables, ignore_index=True)[COLUMNS]
 
     def note(self, table: pd.DataFrame) -> str:
-        kinds = marks.in_order(table["dataset"] + ", " + table["network"])
-        more = f" Drawn: {kinds[0]}; in the data table as well: {wording.listed(kinds[1:])}." if len(kinds) > 1 else ""
-        return f"{bands.about_seeds(table)} Runs: {int(table['runs'].max()):,}.{more}"
+        return bands.noted(table)
 
     def chart(
         self, table: pd.DataFrame, width: Width | None = None, dataset: str | None = None, **options: Any
     ) -> alt.TopLevelMixin:
         wide = width or self.width
-        here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
-        here = bands.drawn(here[here["network"] == here["network"].iloc[0]])
+        here = bands.drawn(bands.one_kind(table, dataset))
         here = here.assign(label=here["layer"].map(wording.layer), panel=here["reading"].map(TITLES))
         readings = [TITLES[r] for r in TITLES if (here["reading"] == r).any()]
         return theme.dressed(marks.by_part(here, readings, wide, 95, "similarity to final snapshot"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import altair as alt
 import pandas as pd
 
-from vaescope.views import bands, marks, theme, wording
+from vaescope.views import bands, marks, theme
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class Disentanglement(Figure):
         return "no run was examined whose dataset knows its factors; if one does: give `vaescope examine` on the folder"
 
     def note(self, table: pd.DataFrame) -> str:
-        kinds = marks.in_order(table["dataset"] + ", " + table["network"])
-        more = f" Drawn: {kinds[0]}; in the data table as well: {wording.listed(kinds[1:])}." if len(kinds) > 1 else ""
-        return f"{bands.about_seeds(table)} Runs: {int(table['runs'].max()):,}.{more}"
+        return bands.noted(table)
 
     def chart(
         self, table: pd.DataFrame, width: Width | None = None, dataset: str | None = None, **options: Any
@@ -69,8 +67,7 @@ class Disentanglement(Figure):
         from vaescope.stats.code_score import CODE_SCORES
 
         wide = width or self.width
-        here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
-        here = here[here["network"] == here["network"].iloc[0]]
+        here = bands.one_kind(table, dataset)
         scores = list(dict.fromkeys(here.loc[here["row"] != CURVES, "score"]))
         titles = {s: CODE_SCORES[s].title if s in CODE_SCORES else s.replace("_", " ") for s in scores}
         here = here.assign(label=[titles.get(s, s) for s in here["score"]])

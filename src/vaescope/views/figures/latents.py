@@ -55,8 +55,7 @@ class Latents(Figure):
         self, table: pd.DataFrame, width: Width | None = None, dataset: str | None = None, **options: Any
     ) -> alt.TopLevelMixin:
         wide = width or self.width
-        here = table[table["dataset"] == (dataset or table["dataset"].iloc[0])]
-        here = here[here["network"] == here["network"].iloc[0]]
+        here = bands.one_kind(table, dataset)
         order = {o: k for k, o in enumerate(dict.fromkeys(here["objective"].astype(str)))}
         sorted_ = here.assign(place=here["objective"].astype(str).map(order))
         sorted_ = sorted_.sort_values(["place", "strength_value"], kind="stable")
