@@ -147,7 +147,7 @@ def _training_times(run: Run) -> tuple[float, float]:
 def _examining_seconds(study: Study) -> float:
     """Seconds of one core for all examinations of all runs.
 
-    From a measurement of the disentanglement scores, and what the others take beside them (benchmarks/README.md).
+    From a measurement of the disentanglement scores, and what the others took beside them on one machine.
     """
     names, snapshots = examined(study), len(study.snapshot_steps)
     classes = [[size for _, size in described_by(run).factors] for run in study.runs()]
