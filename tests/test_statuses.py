@@ -15,7 +15,7 @@ from tests.terminal import Terminal, cells, drawn
 from vaescope.errors import CorruptArtifact
 from vaescope.runs.board import Live
 from vaescope.runs.live import FILE
-from vaescope.runs.store import Manifest
+from vaescope.runs.manifest import Manifest
 from vaescope.statuses import Status, watch
 
 MANY = ["objectives={vae: {}, beta_vae: {beta: [1, 2, 4]}}", "seeds=10", "steps=100", "snapshots=[0, 100]"]

@@ -195,6 +195,8 @@ def train(
                 f"{study} was begun already: --set cannot change it. Give its study file and another --out."
             )
         folder = StudyFolder(study)
+        if folder.recorded:
+            raise UsageError(f"{study} holds runs that a Recorder keeps: they are trained where the recorder is.")
     else:
         loaded = load_study(study, overrides or [])
         check_fit(loaded)
@@ -235,11 +237,11 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="DIR/report.html if not given.")] = None,
 ) -> None:
     """Write the report of what is there: one HTML file that works offline."""
-    from vaescope.stats.results import Results
+    from vaescope.stats.refreshed import refreshed
     from vaescope.views.report import report as write_report
 
     with show_progress() as progress:
-        path = write_report(Results(folder), out or folder / "report.html", progress)
+        path = write_report(refreshed(folder, progress), out or folder / "report.html", progress)
     say(f"Report: {path}")
 
 

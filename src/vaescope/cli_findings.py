@@ -35,7 +35,7 @@ def examine(
 
     keep_freed_memory()
     with show_progress() as progress, executor_of(workers, scheduler) as executor:
-        examine_study(StudyFolder(folder), progress, executor)
+        examine_study(StudyFolder(folder, as_compared=True), progress, executor)
     say(f"Examined: {folder / 'examined'}")
 
 
@@ -51,13 +51,14 @@ def claims(
 ) -> None:
     """Judge each claim about how VAEs learn: supported, not supported or undecided, with and without controls."""
     from vaescope.stats.judge import judge, verdict_frame
-    from vaescope.stats.results import Results
+    from vaescope.stats.refreshed import refreshed
     from vaescope.views.gaps import unexamined
     from vaescope.views.verdicts import READING_COLUMNS, VERDICT_COLUMNS, reading_rows, verdict_rows, whys
 
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder: expected a file. Give {out / 'claims.csv'}.")
-    results = Results(folder)
+    with show_progress() as progress:
+        results = refreshed(folder, progress)
     evidence = results.evidence()
     verdicts = judge(evidence, only or None)
     table(VERDICT_COLUMNS, verdict_rows(verdicts), title=f"Claims in the study {results.study.name}")
@@ -91,7 +92,7 @@ def figures(
     ] = None,
 ) -> None:
     """Write the figures for a paper: SVG, PNG and PDF, each with its data and caption."""
-    from vaescope.stats.results import Results
+    from vaescope.stats.refreshed import refreshed
     from vaescope.views.press import FORMATS, write
 
     wrong = [name for name in formats or [] if name not in FORMATS]
@@ -101,5 +102,6 @@ def figures(
         raise UsageError(f"--width: expected column or page, got {width!r}.")
     options: dict[str, Any] = {"width": width} | ({"formats": tuple(formats)} if formats else {})
     with show_progress() as progress:
-        written = write(Results(folder), out or folder / "figures", only or None, progress=progress, **options)
+        results = refreshed(folder, progress)
+        written = write(results, out or folder / "figures", only or None, progress=progress, **options)
     say(f"Figures: {len(written)} file(s) in {out or folder / 'figures'}")

@@ -100,6 +100,12 @@ class SimilarityMatrix:
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
         """A heatmap of the scores: an Altair chart; `chart.save("figure.svg")` keeps it."""
+        return self._heatmap()
+
+    def _heatmap(
+        self, sides: tuple[str, str] | None = None, marked: Sequence[tuple[str, str]] = ()
+    ) -> "alt.LayerChart | alt.FacetChart":
+        """See `views.square.square`."""
         from vaescope.views.square import square
 
         if self.matrix.size > MOST_CELLS:
@@ -112,7 +118,7 @@ class SimilarityMatrix:
             high = float(np.nanmax(self.matrix, initial=1.0))
         domain = (max(low, 0.0), high)
         title = f"{self.measure.name}, n = {self.n:,}"
-        return square(self.to_pandas(tidy=True), self.rows, self.columns, title, domain)
+        return square(self.to_pandas(tidy=True), self.rows, self.columns, title, domain, sides, marked)
 
 
 def similarity_matrix(
@@ -272,21 +278,26 @@ def _places(codes: np.ndarray) -> np.ndarray:
 
 def _warnings(measure: Measure[Any], rows: Sequence[str], columns: Sequence[str], found: "Found") -> tuple[str, ...]:
     """What one should know before believing the scores."""
-    lines: dict[str, None] = {}
+    unscored: dict[str, dict[str, None]] = {}
     for axis, labels in ((1, rows), (0, columns)):
         for k in np.flatnonzero((found.reasons != Reason.OK).all(axis=axis)):
             why = found.reasons[k, :] if axis else found.reasons[:, k]
             code = Reason(int(np.bincount(why).argmax()))
-            lines[f"{labels[int(k)]}: no score ({code.label})."] = None
+            unscored.setdefault(code.label, {})[labels[int(k)]] = None
+    lines = {f"{_first(labels)}: no score ({code}).": None for code, labels in unscored.items()}
     flagged: dict[str, None] = {}
     for labels, ratios, widths in zip((rows, columns), found.ratios, found.widths, strict=True):
         for label, ratio, width in zip(labels, ratios, widths, strict=True):
             if ratio * ENOUGH > found.n or (np.isnan(ratio) and width > found.n):
                 flagged[label] = None
     if flagged and not measure.debiased:
-        names = ", ".join([*flagged][:5]) + (f" and {len(flagged) - 5:,} more" if len(flagged) > 5 else "")
         lines[
-            f"n = {found.n:,} examples are few for the dimensions of {names}: {measure.name} is then biased by chance "
+            f"n = {found.n:,} examples are few for the dimensions of {_first(flagged)}: {measure.name} is then biased by chance "
             "alone. Use more examples, the debiased cka, or null=True and its calibrated scores."
         ] = None
     return tuple(lines)
+
+
+def _first(labels: Mapping[str, None]) -> str:
+    """The first five labels, and how many more there are."""
+    return ", ".join([*labels][:5]) + (f" and {len(labels) - 5:,} more" if len(labels) > 5 else "")

@@ -7,7 +7,7 @@ from tests.runs.small import small_study
 
 from vaescope.progress import Board, Row
 from vaescope.runs.board import STALE_SECONDS, Live, board_of, counts, duration, in_words, pace, speed
-from vaescope.runs.store import Manifest
+from vaescope.runs.manifest import Manifest
 
 STEPS = 100
 RUNS = {

@@ -14,7 +14,7 @@ from tests.runs.small import small_folder
 from vaescope.runs import live as module
 from vaescope.runs.board import Live
 from vaescope.runs.live import FILE, Heartbeat, Watch, read_live
-from vaescope.runs.store import Artifact, Manifest
+from vaescope.runs.manifest import Artifact, Manifest
 
 
 class Clock:

@@ -10,7 +10,8 @@ import torch
 from tests.runs.small import small_folder, small_study
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
-from vaescope.runs.store import FORMAT_VERSION, Manifest, StudyFolder, get, get_json, put, put_json
+from vaescope.runs.manifest import Manifest
+from vaescope.runs.store import FORMAT_VERSION, StudyFolder, get, get_json, put, put_json
 
 
 def test_put_writes_whole_files_and_leaves_nothing_else(tmp_path):

@@ -19,7 +19,7 @@ from vaescope.models.reconstructions.bernoulli import Bernoulli
 from vaescope.progress import Progress
 from vaescope.runs.batches import batches
 from vaescope.runs.draw import draw
-from vaescope.runs.store import Manifest
+from vaescope.runs.manifest import Manifest
 from vaescope.runs.train import train
 
 

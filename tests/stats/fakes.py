@@ -11,7 +11,8 @@ from vaescope.models.network import Layer
 from vaescope.progress import Progress
 from vaescope.runs import extract
 from vaescope.runs.inputs import probe_key
-from vaescope.runs.store import Artifact, Manifest, StudyFolder, put_json
+from vaescope.runs.manifest import Artifact, Manifest
+from vaescope.runs.store import StudyFolder, put_json
 from vaescope.runs.study import Run, Study
 
 LAYERS = (

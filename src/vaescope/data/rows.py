@@ -134,12 +134,13 @@ def npy_rows(path: Path, offset: int = 0) -> Rows:
     return Rows(path, begin, shape, dtype)
 
 
-def npy_header(file: BufferedIOBase, where: str) -> tuple[tuple[int, ...], np.dtype]:
+def npy_header(file: BufferedIOBase, where: str, any_order: bool = False) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype of the .npy that begins here; leaves `file` at its first number. Raises as `npy_rows` does.
 
     Args:
         file: anything with `read`, also a member of a zip file.
         where: what messages call it.
+        any_order: whether columns first will do too.
     """
     try:
         with warnings.catch_warnings():
@@ -155,9 +156,9 @@ def npy_header(file: BufferedIOBase, where: str) -> tuple[tuple[int, ...], np.dt
         raise UsageError(
             f"{where}: expected booleans, integers or floats, got {dtype}"
             + (", Python objects, which are never unpickled" if dtype.hasobject else "")
-            + ". Save it anew: np.save(path, np.stack(list(array)).astype(np.uint8))."
+            + ". Save it anew: np.save(path, np.stack(list(array)).astype(...))."
         )
-    if columns_first and len(shape) > 1:
+    if columns_first and len(shape) > 1 and not any_order:
         raise UsageError(
             f"{where}: expected rows first (C order), got Fortran order, in which no image lies in one piece. "
             "Save it anew: np.save(path, np.ascontiguousarray(array))."

@@ -13,7 +13,7 @@ from vaescope.errors import UsageError
 from vaescope.models.passes import passed
 from vaescope.registry import Registry
 
-Part = Literal["input", "encoder", "latent", "decoder"]
+Part = Literal["input", "encoder", "latent", "decoder", "other"]
 UNCHANGED = (
     *(nn.Flatten, nn.Unflatten, nn.Identity),
     *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vaescope.progress import Board, Row
 
 if TYPE_CHECKING:
-    from vaescope.runs.store import Manifest
+    from vaescope.runs.manifest import Manifest
     from vaescope.runs.study import Run
 
 # Imported for their types only: the command line imports this file before it knows what it is asked for.

@@ -32,7 +32,14 @@ class Events:
     def add(self, event: dict[str, Any]) -> None:
         """Append one event as a line of JSON; numbers that are not finite become null."""
         clean = {k: _finite(v) for k, v in event.items()}
-        line = (json.dumps(clean, allow_nan=False) + "\n").encode()
+        self.write((json.dumps(clean, allow_nan=False) + "\n").encode())
+
+    def write(self, line: bytes) -> None:
+        """Append whole lines.
+
+        Raises:
+            ResourceError: they cannot be written.
+        """
         try:
             self._file.write(line)
             self._file.flush()

@@ -2,14 +2,16 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from vaescope.errors import UsageError
 from vaescope.models.making import filled, unfilled
-from vaescope.models.network import NETWORKS, Layer, Network, distinct
+from vaescope.models.network import NETWORKS, Layer, Network, Part, distinct
 from vaescope.progress import Progress
 from vaescope.runs.inputs import dataset_of, image_shape_of, probe_of
 from vaescope.runs.learner import BESIDE
@@ -40,6 +42,8 @@ class Pictures:
 
 def layers(run: Run) -> tuple[Layer, ...]:
     """Every layer of a run's network in order; those that only reshape another say so in `same_as`."""
+    if run.recorded is not None:
+        return tuple(Layer(name, cast(Part, part), features) for name, part, features in run.recorded.layers)
     network = unfilled(NETWORKS[run.network], image_shape_of(run), run.latents, run.network_options)
     try:
         return network.layers()
@@ -57,7 +61,7 @@ def representations(
 ) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
     """Every distinct layer of one snapshot on the probe set, in the order of the data, one at a time.
 
-    The decoder is fed from the posterior means, `sampled` is made with one fixed draw of noise. Only the layer at hand
+    Those of a recorded run are read, of others made. The decoder is fed from the posterior means, `sampled` is made with one fixed draw of noise. Only the layer at hand
     and the one before it are in memory, or as many of a user's own network as `Pair.walk` says.
 
     Yields:
@@ -67,6 +71,9 @@ def representations(
         CorruptArtifact: the snapshot is missing or damaged.
         UsageError: the snapshot is of another network than there is now.
     """
+    if run.recorded is not None:
+        yield from recorded(folder, run, step)
+        return
     network = load(folder, run, step)
     indices = probe_of(folder, run).indices
     noise = probe_noise(len(indices), run.latents, folder.study.probe.seed)
@@ -75,8 +82,23 @@ def representations(
         yield name, flat(value)
 
 
+def recorded(
+    folder: StudyFolder, run: Run, step: int
+) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
+    """What a `Recorder` kept of every layer at one step, in order; wide ones on their principal axes."""
+    kept = folder.run(run.id).snapshot(step)
+    for layer in layers(run):
+        yield layer.name, kept.pop(layer.name).numpy()
+
+
 def load(folder: StudyFolder, run: Run, step: int) -> Network:
-    """The network of a run with the weights of one snapshot, in evaluation mode."""
+    """The network of a run with the weights of one snapshot, in evaluation mode.
+
+    Raises:
+        UsageError: the run was recorded, so only its owner has the network.
+    """
+    if run.recorded is not None:
+        raise UsageError(f"run {run.id} was recorded: its network is not here, only what its layers represent.")
     kept = RunFolder(folder.path / "runs" / run.id, run).snapshot(step)
     weights = {k: v for k, v in kept.items() if not k.startswith(BESIDE)}
     return filled(NETWORKS[run.network], image_shape_of(run), run.latents, run.network_options, weights)

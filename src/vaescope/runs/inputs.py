@@ -120,11 +120,13 @@ def check_fit(study: Study) -> None:
 
 
 def probe_of(folder: StudyFolder, run: Run) -> Probe:
-    """The probe set that the study recorded for a run's dataset.
+    """The probe set that the study noted for a run's dataset; of a recorded run, whatever its owner gave.
 
     Raises:
         CorruptArtifact: `probe.json` is missing or damaged.
     """
+    if run.recorded is not None:
+        return Probe(np.arange(folder.study.probe.n), run.recorded.probe)
     try:
         entry = get_json(folder.path / "probe.json")["datasets"][probe_key(run)]
     except CorruptArtifact as error:

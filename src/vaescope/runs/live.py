@@ -17,7 +17,8 @@ from uuid import uuid4
 from vaescope.errors import CorruptArtifact, ResourceError
 from vaescope.progress import Board
 from vaescope.runs.board import ENDED, Live, board_of
-from vaescope.runs.store import Manifest, RunFolder
+from vaescope.runs.manifest import Manifest
+from vaescope.runs.store import RunFolder
 from vaescope.runs.study import Run
 
 FILE = "live.json"

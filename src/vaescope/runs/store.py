@@ -4,16 +4,18 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
+from vaescope.runs.manifest import Artifact, Manifest
+from vaescope.runs.recorded import run_of, study_of
 from vaescope.runs.study import Run, Study
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 LATER = ("measures", "examinations", "name")  # keys of a study that may change once it has runs
-State = Literal["planned", "running", "done", "diverged", "failed"]
+VIEW = "compared.json"
 
 
 def put(path: Path, data: bytes) -> str:
@@ -102,84 +104,31 @@ def _digest(content: dict[str, Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """A file and the bytes it must have."""
+class RunFolder:
+    """One run on disk.
 
-    file: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Where an interrupted run continues: the weights and optimiser state, and how long its events log was then."""
-
-    step: int
-    artifact: Artifact
-    events_bytes: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What is known of one run.
-
-    Attributes:
-        state: "planned", "running", "done", "diverged" (its loss was no number), or "failed" (its workers died; it is
-            tried again when the command is given again).
-        step: optimiser steps done at the last entry.
-        reason: why a run diverged or failed, else "".
-        snapshots: step -> the file of the weights.
-        resume: where to continue, None once the run has ended.
-        threads: how many torch had, on which the last bits of the weights depend; 0 before the run began.
-        device: what it was trained on, on which they depend as well.
-        ensemble: how many runs were trained as one with this one, itself included; on which they depend, too.
-        events_bytes: how long the events log is at least, once the run has ended.
+    Args:
+        path: of its folder.
+        run: the run.
+        known: its manifest, where it is to stay as it was at one moment; else it is read each time.
     """
 
-    state: State = "planned"
-    step: int = 0
-    reason: str = ""
-    snapshots: dict[int, Artifact] = field(default_factory=dict)
-    resume: Resume | None = None
-    threads: int = 0
-    events_bytes: int = 0
-    device: str = "cpu"
-    ensemble: int = 1
-
-    @property
-    def ended(self) -> bool:
-        """Whether there will be no other snapshots."""
-        return self.state in ("done", "diverged")
-
-
-class RunFolder:
-    """One run on disk."""
-
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: Run, known: Manifest | None = None) -> None:
         self.path = path
         self.run = run
+        self._known = known
 
     def manifest(self) -> Manifest:
         """What is known of the run; `Manifest()` where nothing was written yet."""
+        if self._known is not None:
+            return self._known
         path = self.path / "manifest.json"
         if not path.exists():
             return Manifest()
         content = get_json(path)
         if content["run"]["id"] != self.run.id:
             raise CorruptArtifact(f"{path} belongs to another run, {content['run']['id']}: were folders renamed?")
-        resume = content["resume"]
-        return Manifest(
-            state=content["state"],
-            step=content["step"],
-            reason=content["reason"],
-            snapshots={int(k): Artifact(**v) for k, v in content["snapshots"].items()},
-            resume=resume and Resume(resume["step"], Artifact(**resume["artifact"]), resume["events_bytes"]),
-            threads=content.get("threads", 0),
-            events_bytes=content.get("events_bytes", 0),
-            device=content.get("device", "cpu"),
-            ensemble=content.get("ensemble", 1),
-        )
+        return Manifest.of(content)
 
     def save(self, manifest: Manifest) -> None:
         """Replace the manifest."""
@@ -261,25 +210,58 @@ class StudyFolder:
     """A study on disk.
 
     Args:
-        path: a folder that `create` made.
+        path: a folder that `create` made, or a `Recorder`.
+        as_compared: of recorded runs that go on, show what was there when they were last compared.
+
+    Attributes:
+        recorded: whether its runs were recorded in somebody's own training. They are those that were there when this
+            was made.
 
     Raises:
         UsageError: there is no study there.
         CorruptArtifact: `study.json` is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, as_compared: bool = False) -> None:
         self.path = Path(path)
         if not (self.path / "study.json").exists():
             raise UsageError(
                 f"{self.path}: no study here (no study.json). Make one with `vaescope run STUDY --out {self.path}`."
             )
         try:
-            self.study = Study.model_validate(get_json(self.path / "study.json")["study"])
+            content = get_json(self.path / "study.json")
+            self.study = Study.model_validate(content["study"])
         except (ValidationError, KeyError, TypeError):
             raise CorruptArtifact(f"{self.path / 'study.json'} is damaged: not a study.") from None
-        self.runs = self.study.runs()
+        self.recorded = bool(content.get("recorded"))
+        self._known: dict[str, Manifest] = {}
+        self.runs = self._recorded_runs(as_compared) if self.recorded else self.study.runs()
+        if self.recorded:
+            self.study = study_of(self.study, self.runs)
         self._by_id = {run.id: run for run in self.runs}
+
+    def _recorded_runs(self, as_compared: bool) -> tuple[Run, ...]:
+        """The runs that recorders keep here, as far as they have come, or had when they were last compared."""
+        view = self.path / VIEW
+        seen = get_json(view)["snapshots"] if as_compared and view.exists() else {}
+        runs = []
+        for file in sorted(self.path.glob("runs/*/manifest.json")):
+            content = get_json(file)
+            found = Manifest.of(content)
+            compared = {int(step): sha for step, sha in seen.get(file.parent.name, {}).items()}
+            if compared and all(s in found.snapshots and found.snapshots[s].sha256 == compared[s] for s in compared):
+                found = replace(found, snapshots={step: found.snapshots[step] for step in sorted(compared)})
+            elif seen or not found.snapshots:
+                continue
+            run = run_of(content["run"], tuple(found.snapshots))
+            self._known[run.id] = found
+            runs.append(run)
+        return tuple(runs) if runs or not seen else self._recorded_runs(False)
+
+    def keep_view(self) -> None:
+        """Note which snapshots of recorded runs are compared now: others may come meanwhile."""
+        seen = {run: {step: a.sha256 for step, a in m.snapshots.items()} for run, m in self._known.items()}
+        put_json(self.path / VIEW, {"format_version": FORMAT_VERSION, "snapshots": seen})
 
     @classmethod
     def create(cls, path: str | Path, study: Study) -> "StudyFolder":
@@ -297,6 +279,8 @@ class StudyFolder:
         content = {"format_version": FORMAT_VERSION, "study": study.dumped()}
         if file.exists():
             there = cls(path)
+            if there.recorded:
+                raise UsageError(f"{path} holds runs that a Recorder keeps. Choose another --out.")
             begun = (path / "runs").exists()
             if begun and (there.runs != study.runs() or there.study.probe != study.probe):
                 old, new = there.study.dumped(), study.dumped()
@@ -314,7 +298,7 @@ class StudyFolder:
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of one run."""
-        return RunFolder(self.path / "runs" / run_id, self._by_id[run_id])
+        return RunFolder(self.path / "runs" / run_id, self._by_id[run_id], self._known.get(run_id))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -330,7 +314,8 @@ class StudyFolder:
             raise ResourceError(f"{self.path}: cannot be written: {error.strerror}.") from None
         try:
             for left in self.path.rglob(".*.part"):
-                left.unlink(missing_ok=True)
+                if not (self.recorded and left.is_relative_to(self.path / "runs")):  # a recorder may be writing it
+                    left.unlink(missing_ok=True)
             yield
         finally:
             lock.release()

@@ -236,11 +236,29 @@ class Study(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What a `Recorder` knew of a training that was not ours, and that cannot be found out without the model.
+
+    Attributes:
+        name: of the run, the user's; its id.
+        layers: (name, part, features) of each layer, in order.
+        probe: SHA-256 of the probe examples.
+        examples: how many examples the probe set was taken from, as far as that was known.
+    """
+
+    name: str
+    layers: tuple[tuple[str, str, int], ...]
+    probe: str
+    examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One training, entirely described; equal runs have one id.
 
     Attributes:
         id: unique in any study, and a plain file name.
+        recorded: None for a run that vaescope trained. Snapshots and steps of others are those that are there.
     """
 
     dataset: str
@@ -261,6 +279,7 @@ class Run:
     reconstruction_options: dict[str, Scalar] = field(default_factory=dict)
     precision: str = "exact"
     threads: int = 1
+    recorded: Recorded | None = None
 
     def __post_init__(self) -> None:
         if self.snapshots != tuple(sorted(set(self.snapshots))) or not self.snapshots:
@@ -272,8 +291,17 @@ class Run:
         options = " ".join(f"{k}={_text(v)}" for k, v in self.options.items())
         return f"{self.objective} {options}".strip()
 
+    def described(self) -> dict[str, Any]:
+        """Every key, without what two recorded runs of one kind differ in by chance: names, and when they were seen."""
+        content = asdict(self)
+        if self.recorded is not None:
+            content |= {"snapshots": (), "steps": 0, "recorded": content["recorded"]["layers"]}
+        return content
+
     @cached_property
     def id(self) -> str:
+        if self.recorded is not None:
+            return self.recorded.name
         content = {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
         digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
         strengths = "".join(f"-{k}={_text(v)}" for k, v in self.options.items() if not isinstance(v, str))
@@ -284,7 +312,7 @@ class Run:
 _LATER: dict[str, Any] = {
     f.name: f.default if f.default_factory is MISSING else f.default_factory()
     for f in fields(Run)
-    if f.name in ("batches", "reconstruction", "reconstruction_options", "precision", "threads")
+    if f.name in ("batches", "reconstruction", "reconstruction_options", "precision", "threads", "recorded")
 }
 
 

@@ -13,8 +13,9 @@ from vaescope.runs.ensemble import grouped, train_group
 from vaescope.runs.inputs import dataset_of, given_here, keep_probe
 from vaescope.runs.live import Watch
 from vaescope.runs.machine import threads_kept
+from vaescope.runs.manifest import Manifest
 from vaescope.runs.pool import Pool
-from vaescope.runs.store import Manifest, RunFolder, StudyFolder
+from vaescope.runs.store import RunFolder, StudyFolder
 from vaescope.runs.study import Run
 from vaescope.runs.tasks import Outcome, Task, run_tasks
 from vaescope.runs.training import Training

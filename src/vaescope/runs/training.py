@@ -20,8 +20,9 @@ from vaescope.runs.device import sent, settle, steps_between_looks
 from vaescope.runs.events import Events
 from vaescope.runs.learner import Learner
 from vaescope.runs.live import Heartbeat
+from vaescope.runs.manifest import Manifest, Resume
 from vaescope.runs.resident import resident_once
-from vaescope.runs.store import Manifest, Resume, RunFolder
+from vaescope.runs.store import RunFolder
 
 RESUME_SECONDS = 30.0
 SHOW_EVERY = 10

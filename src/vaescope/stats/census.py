@@ -3,11 +3,11 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vaescope.runs.store import Manifest, StudyFolder
+    from vaescope.runs.manifest import Manifest
+    from vaescope.runs.store import StudyFolder
     from vaescope.runs.study import Run
 
 
@@ -64,5 +64,5 @@ class Census:
 
     def _rest(self, run: "Run", keys: Sequence[str]) -> str:
         if run.id not in self._described:
-            self._described[run.id] = asdict(run)
+            self._described[run.id] = run.described()
         return json.dumps({k: v for k, v in self._described[run.id].items() if k not in keys}, sort_keys=True)

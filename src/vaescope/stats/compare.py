@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vaescope.runs.pool import Pool
     from vaescope.runs.store import StudyFolder
-    from vaescope.runs.study import Run, Study
+    from vaescope.runs.study import Run
     from vaescope.stats.prepared import Prepared, Workers
     from vaescope.stats.scores import Scores
 
@@ -34,15 +34,14 @@ AT_ONCE = 4  # snapshots prepared side by side at most: each holds two layers of
 
 def grid_of(folder: "StudyFolder") -> Grid:
     """The representations that the study of a folder plans."""
-    return Grid(columns_of(folder.study))
+    return Grid(columns_of(folder.runs))
 
 
-def columns_of(study: "Study") -> tuple[Column, ...]:
-    """The representations of each run that a study plans."""
+def columns_of(runs: "Sequence[Run]") -> tuple[Column, ...]:
+    """The representations of each run that a study plans; of a recorded run, those that are there."""
     from vaescope.runs.extract import distinct_layers
     from vaescope.runs.inputs import probe_key
 
-    runs = study.runs()
     found = {kind: distinct_layers(run) for kind, run in {kind_of(run): run for run in runs}.items()}
     layers = {kind: tuple((layer.name, layer.features) for layer in these) for kind, these in found.items()}
     return tuple(Column(run.id, probe_key(run), run.snapshots, layers[kind_of(run)]) for run in runs)
@@ -50,7 +49,8 @@ def columns_of(study: "Study") -> tuple[Column, ...]:
 
 def kind_of(run: "Run") -> str:
     """Equal for runs whose networks have the same layers."""
-    return json.dumps([run.dataset, run.dataset_options, run.network, run.network_options, run.latents], sort_keys=True)
+    told = [run.dataset, run.dataset_options, run.network, run.network_options, run.latents]
+    return json.dumps(told if run.recorded is None else [*told, run.recorded.layers], sort_keys=True)
 
 
 def measures_of(folder: "StudyFolder") -> dict[str, int]:
@@ -74,7 +74,8 @@ def compare(
         folder: of the study.
         progress: told of each snapshot and block.
         memory_budget: bytes to work in; a quarter of the machine's memory if None. It does not change the scores.
-        executor: whose workers compare; this process if None. The scores are the same to the last bit.
+        executor: whose workers compare; this process if None, and for recorded runs, which may grow meanwhile. The
+            scores are the same to the last bit.
 
     Raises:
         Interrupted: a stop was asked for.
@@ -94,7 +95,9 @@ def compare(
         prepared = Prepared(folder.path / "prepared")
         budget = memory_budget or quarter()
         comparison = Comparison(folder, scores, prepared, workers, progress or Progress(), budget)
-        all_ended = comparison.run() if executor is None else spread(comparison, executor)
+        if folder.recorded:
+            folder.keep_view()
+        all_ended = comparison.run() if executor is None or folder.recorded else spread(comparison, executor)
         scores.export(folder.path / "similarity.parquet", measures)
         if all_ended:
             shutil.rmtree(prepared.path, ignore_errors=True)

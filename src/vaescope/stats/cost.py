@@ -47,7 +47,7 @@ def cost(study: Study) -> list[Cost]:
     Raises:
         UsageError: a measure, dataset or network is not known.
     """
-    columns = list(columns_of(study))
+    columns = list(columns_of(study.runs()))
     return [
         _cost(columns, name, choice, choice == chosen.pairs, chosen.n or study.probe.n)
         for name, chosen in study.measures.items()

@@ -19,11 +19,13 @@ class Examination(ABC):
     Attributes:
         name: the registered name, an identifier.
         version: raised whenever the table would be another.
+        asks_network: whether it passes something through the network or looks at images, which a recorded run has not.
         columns: of the table, in order; never "run", which is put in front when tables of runs are joined.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    asks_network: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]]
 
     def others(self, subject: "Subject") -> "Sequence[Run]":
@@ -38,9 +40,10 @@ class Examination(ABC):
         """
 
 
-def examined(study: "Study") -> tuple[str, ...]:
-    """The examinations that a study asks for."""
-    return tuple(EXAMINATIONS) if study.examinations == "all" else tuple(study.examinations)
+def examined(study: "Study", recorded: bool = False) -> tuple[str, ...]:
+    """The examinations that a study asks for; of a recorded one, those that need no network."""
+    names = tuple(EXAMINATIONS) if study.examinations == "all" else tuple(study.examinations)
+    return tuple(name for name in names if not (recorded and EXAMINATIONS[name].asks_network))
 
 
 EXAMINATIONS: Registry[type[Examination]] = Registry(

@@ -42,6 +42,8 @@ def examine(folder: "StudyFolder", progress: Progress | None = None, executor: "
 
     progress = progress or Progress()
     with folder.writing():
+        if folder.recorded:
+            folder.keep_view()
         todo = pending(folder, progress)
         if not todo:
             return
@@ -65,7 +67,7 @@ def examine(folder: "StudyFolder", progress: Progress | None = None, executor: "
 
 def pending(folder: "StudyFolder", progress: Progress | None = None) -> dict[str, list[str]]:
     """Run -> the examinations it lacks; without the runs that lack none or have not ended."""
-    census, names = Census(folder), examined(folder.study)
+    census, names = Census(folder), examined(folder.study, folder.recorded)
     todo: dict[str, list[str]] = {}
     for run in folder.runs:
         (progress or Progress()).check()
@@ -83,7 +85,7 @@ def examine_run(path: str, run_id: str, names: Sequence[str], progress: Progress
     from vaescope.runs.store import StudyFolder
     from vaescope.stats.prepared import Workers
 
-    folder = StudyFolder(path)
+    folder = StudyFolder(path, as_compared=True)
     with Workers():
         torch.set_num_threads(1)
         subject = Subject(folder, folder.run(run_id).run, Quiet(progress))

@@ -17,7 +17,7 @@ def losses(events: Events) -> "pd.DataFrame":
     """What `Results.losses` says, of (run, event) pairs."""
     import pandas as pd
 
-    rows = [(run, e["step"], *(_number(e[name]) for name in LOSSES)) for run, e in events if "loss" in e]
+    rows = [(run, e["step"], *(_number(e.get(name)) for name in LOSSES)) for run, e in events if "loss" in e]
     return pd.DataFrame(rows, columns=["run", "step", *LOSSES])
 
 

@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,7 +42,7 @@ def matched(runs: "Sequence[Run]", what: What) -> list[tuple[int, int]]:
     keys = _KEYS[what]
     groups: dict[str, list[int]] = defaultdict(list)
     for i, run in enumerate(runs):
-        rest = {k: v for k, v in asdict(run).items() if k not in keys}
+        rest = {k: v for k, v in run.described().items() if k not in keys}
         groups[json.dumps(rest, sort_keys=True)].append(i)
     pairs = (pair for members in groups.values() for pair in combinations(members, 2))
     return sorted((i, j) for i, j in pairs if all(getattr(runs[i], k) != getattr(runs[j], k) for k in keys))

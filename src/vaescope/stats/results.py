@@ -34,7 +34,8 @@ class Results:
     """The results of a study.
 
     Args:
-        path: the folder that `vaescope run` or `train` wrote.
+        path: the folder that `vaescope run` or `train` wrote, or a `Recorder`. Of a training that goes on, what was
+            there when it was last compared.
 
     Attributes:
         path: the folder.
@@ -48,7 +49,7 @@ class Results:
     def __init__(self, path: str | Path) -> None:
         from vaescope.runs.store import StudyFolder
 
-        self.folder = StudyFolder(path)
+        self.folder = StudyFolder(path, as_compared=True)
         self.path = self.folder.path
 
     def __repr__(self) -> str:

@@ -74,6 +74,11 @@ class Subject:
 
         return dataset_of(self.run)
 
+    @property
+    def examples(self) -> int:
+        """How many examples the run was trained on, as far as that is known."""
+        return len(self.dataset) if self.run.recorded is None else self.run.recorded.examples
+
     @cached_property
     def indices(self) -> np.ndarray:
         """Which examples are looked at, (n,)."""
@@ -111,8 +116,13 @@ class Subject:
         """
         import torch
 
-        from vaescope.runs.extract import flat
+        from vaescope.runs.extract import flat, recorded
 
+        if self.run.recorded is not None:
+            for name, value in recorded(self.folder, run or self.run, step):
+                self.progress.check()
+                yield name, value[: self.n][:n]
+            return
         network = self.network(step, run)
         images, noise = torch.from_numpy(self.images[:n]), torch.from_numpy(self.noise[:n])
         for name, value in network.walk(images, noise, self.progress.check):

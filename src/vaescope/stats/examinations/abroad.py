@@ -27,6 +27,7 @@ class Abroad(Examination):
     """
 
     name: ClassVar[str] = "abroad"
+    asks_network: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = ABROAD[1:]
 
     def others(self, subject: "Subject") -> "Sequence[Run]":

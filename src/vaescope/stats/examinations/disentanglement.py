@@ -36,6 +36,7 @@ class Disentanglement(Examination):
     """
 
     name: ClassVar[str] = "disentanglement"
+    asks_network: ClassVar[bool] = True
     version: ClassVar[int] = 2
     columns: ClassVar[tuple[str, ...]] = DISENTANGLEMENT[1:]
 

@@ -30,6 +30,6 @@ class Posterior(Examination):
 
         from vaescope.stats.latents.tables import posterior_row
 
-        examples, noise = len(subject.dataset), subject.noise
+        examples, noise = subject.examples, subject.noise
         rows = [{"step": c.step, **posterior_row(c.mean, c.log_var, noise, examples)} for c in subject.codes]
         return pd.DataFrame(rows, columns=list(self.columns))

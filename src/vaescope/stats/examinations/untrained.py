@@ -28,6 +28,7 @@ class Untrained(Examination):
     """
 
     name: ClassVar[str] = "untrained"
+    asks_network: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = UNTRAINED[1:]
 
     def of(self, subject: "Subject") -> "pd.DataFrame":

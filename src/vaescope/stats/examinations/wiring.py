@@ -36,6 +36,7 @@ class Wiring(Examination):
     """
 
     name: ClassVar[str] = "wiring"
+    asks_network: ClassVar[bool] = True
     columns: ClassVar[tuple[str, ...]] = WIRING[1:]
 
     def of(self, subject: "Subject") -> "pd.DataFrame":

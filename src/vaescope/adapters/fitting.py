@@ -1,0 +1,127 @@
+"""What the callbacks for both import names of Lightning share: a Recorder around `Trainer.fit`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vaescope.adapters.shell import Shell
+from vaescope.errors import UsageError
+
+SHARDED = ("FSDPStrategy", "ModelParallelStrategy")
+
+
+class Fitting:
+    """The hooks of a Lightning callback that hold a Recorder.
+
+    Args:
+        folder: of the study; see `vaescope.Recorder`.
+        submodule: dotted path of the module to look at, e.g. "vae"; "" for the LightningModule itself.
+        to_loggers: whether the numbers go to the Trainer's loggers too, under "vaescope/".
+        tell: called with every new sentence; None: Lightning's log. Give `lambda text: None` for silence.
+        **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
+
+    Attributes:
+        answers: all that became known in the last fit.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        submodule: str = "",
+        to_loggers: bool = True,
+        tell: Callable[[str], object] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.answers: list[Any] = []
+        self._shell = Shell(folder, submodule, options)
+        self._to_loggers = to_loggers
+        self._tell = tell
+        self._from: Mapping[str, Any] = {}
+
+    @property
+    def recorder(self) -> Any:
+        """The `vaescope.Recorder` at work; None where no fit is under way."""
+        return self._shell.recorder
+
+    @property
+    def state_key(self) -> str:
+        """What tells this callback from others of its kind in a checkpoint."""
+        run = self._shell.options.get("run", "run")
+        return f"vaescope.RecorderCallback(folder={self._shell.folder.name!r}, run={run!r})"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training is recorded; what was seen of it is in that folder, not in the checkpoint."""
+        return {"folder": str(self._shell.folder.resolve())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember where the training that the checkpoint is of was recorded."""
+        self._from = dict(state_dict)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Look before the first step: after the sanity check, with the weights of the checkpoint if there is one."""
+        strategy = trainer.strategy
+        if type(strategy).__name__ in SHARDED or getattr(strategy, "zero_stage_3", False):
+            raise UsageError(
+                f"{type(strategy).__name__} spreads each layer over processes, so no process can look at the model. "
+                "Train with 'ddp' or on one device, or compare checkpoints afterwards with vaescope.compare."
+            )
+        if not trainer.is_global_zero:
+            return
+        given = self._shell.options.get("trackers", ())
+        trackers = [given] if isinstance(given, str) or not isinstance(given, list | tuple) else list(given)
+        tell = self._tell or self._log()
+        self._shell.begin(
+            pl_module,
+            steps=_planned(trainer, pl_module),
+            tell=tell,
+            trackers=[*trackers, *(trainer.loggers if self._to_loggers else ())],
+        )
+        before, folder = self._from.get("folder"), self._shell.folder.resolve()
+        if before is not None and Path(before) != folder and trainer.global_step > 0:
+            tell(f"The checkpoint is of a training recorded in {before}; what follows is recorded in {folder}.")
+        self._shell.step(trainer.global_step, lambda: {})
+        self._remember()
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell the Recorder, once an optimiser step, not for each batch that gradients are accumulated over."""
+        self._shell.step(trainer.global_step, lambda: _losses(trainer, outputs))
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Look a last time; the run is done."""
+        self._remember()
+        self._shell.end(trainer.global_step)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Leave the run as it is, so that a fit from a checkpoint goes on with it."""
+        self._remember()
+        self._shell.end(None)
+
+    def _remember(self) -> None:
+        if self._shell.recorder is not None:
+            self.answers = self._shell.recorder.answers
+
+    def _log(self) -> Callable[[str], object]:
+        raise NotImplementedError
+
+
+def _losses(trainer: Any, outputs: Any) -> dict[str, Any]:
+    """The metrics the module logged, and the loss it returned."""
+    found = dict(trainer.callback_metrics)
+    loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+    if isinstance(loss, Tensor):
+        found.setdefault("loss", loss)
+    return found
+
+
+def _planned(trainer: Any, module: Any) -> int | None:
+    """Optimiser steps of the whole fit; None where nobody knows."""
+    if not module.automatic_optimization:
+        return None
+    steps = trainer.estimated_stepping_batches
+    return int(steps) if 0 < steps < float("inf") else None

@@ -1,0 +1,161 @@
+"""Values of a module taken out of a pass, or put into it, by name; and models that are as before afterwards."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaescope.errors import UsageError
+from vaescope.models.outputs import described
+from vaescope.registry import suggestion
+
+Does = Callable[[str, Tensor], Tensor | None]
+"""What is done with the value of a named layer: None leaves it, a tensor of the same shape takes its place."""
+
+_NAME = re.compile(r"(?P<path>.*?)(?:\.call(?P<call>\d+))?(?P<keys>(?:\[[^\[\]]+\])*)")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where in a pass a value is: a layer name in parts.
+
+    Attributes:
+        name: as it was given: "encoder.3", "encoder.3.call2", "encoder[0]", "output" for what the model returns.
+        path: of the module, as `named_modules` has it.
+        call: which of its calls in a pass, from 1.
+        keys: where the tensor is in what the call returned.
+    """
+
+    name: str
+    path: str
+    call: int = 1
+    keys: tuple[str, ...] = ()
+
+
+def site_of(model: nn.Module, name: str) -> Site:
+    """The place a layer name stands for.
+
+    Raises:
+        UsageError: the model has no such module.
+    """
+    found = _NAME.fullmatch(name)
+    known = [path for path, _ in model.named_modules(remove_duplicate=False) if path]
+    path, call, keys = (found["path"], found["call"], found["keys"]) if found else (name, None, "")
+    if path == "output" and "output" not in known:
+        path = ""
+    elif path not in known:
+        parameter = path in dict(model.named_parameters()) and f" It names a parameter; its module is {_owner(path)!r}."
+        raise UsageError(
+            f"{type(model).__name__} has no layer {name!r}; expected the dotted path of a module, or 'output'."
+            f"{parameter or suggestion(path, known)}"
+        )
+    return Site(name, path, int(call or 1), tuple(re.findall(r"\[([^\[\]]+)\]", keys)))
+
+
+@contextmanager
+def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[None, None, None]:
+    """Within the block, each pass of the model tells of the values at these sites and takes what is given instead.
+
+    Raises:
+        UsageError: in a pass: what is there is no tensor.
+    """
+    counts: Counter[nn.Module] = Counter()
+    wanted: dict[nn.Module, list[Site]] = {}
+    for site in sites:
+        wanted.setdefault(model.get_submodule(site.path), []).append(site)
+
+    def begins(*_: Any) -> None:
+        counts.clear()
+
+    def ends(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        counts[module] += 1
+        for site in wanted[module]:
+            if site.call == counts[module]:
+                value = _picked(output, site)
+                instead = does(site.name, value)
+                if instead is not None:
+                    output = _put(output, site.keys, instead.to(value.dtype))
+        return output
+
+    handles = [model.register_forward_pre_hook(begins)]
+    handles += [module.register_forward_hook(ends, with_kwargs=True) for module in wanted]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def undisturbed(*models: nn.Module) -> Generator[None, None, None]:
+    """Within the block the models are in evaluation mode; afterwards modes and buffers are as before.
+
+    The mode is set module by module, so that a `train` of the user's own is not called.
+    """
+    modules = list(dict.fromkeys(module for model in models for module in model.modules()))
+    modes = [module.training for module in modules]
+    buffers = [
+        (module, name, buffer, buffer.detach().clone(), buffer._version)
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        for module, name, buffer, before, version in buffers:
+            if buffer._version != version:
+                buffer.detach().copy_(before)
+            module._buffers[name] = buffer
+
+
+def _owner(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _picked(output: Any, site: Site) -> Tensor:
+    value = output
+    for key in site.keys:
+        try:
+            value = value[int(key)] if key.lstrip("-").isdigit() else _named(value, key)
+        except (LookupError, TypeError, AttributeError):
+            raise UsageError(f"layer {site.name}: there is no [{key}] in {described(value)}.") from None
+    if isinstance(value, Tensor) and value.dim() > 0:
+        return value
+    listed = isinstance(value, tuple | list)
+    hint = f" Name one: {site.name}[0]." if listed else f" Name one: {site.name}[key]." if _keyed(value) else ""
+    raise UsageError(f"layer {site.name}: expected a tensor (n, ...), got {described(value)}.{hint}")
+
+
+def _keyed(value: Any) -> bool:
+    return isinstance(value, Mapping) or hasattr(value, "__dataclass_fields__")
+
+
+def _named(value: Any, key: str) -> Any:
+    return value[key] if isinstance(value, Mapping) else getattr(value, key)
+
+
+def _put(output: Any, keys: Sequence[str], value: Tensor) -> Any:
+    """What was returned, with another tensor in one place: containers are copied, never changed."""
+    if not keys:
+        return value
+    key, *rest = keys
+    if isinstance(output, tuple | list):
+        place = int(key) % len(output)
+        items = [_put(item, rest, value) if k == place else item for k, item in enumerate(output)]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    changed = copy(output)
+    if isinstance(output, Mapping):
+        changed[key] = _put(output[key], rest, value)  # type: ignore[index]
+    else:
+        object.__setattr__(changed, key, _put(getattr(output, key), rest, value))
+    return changed

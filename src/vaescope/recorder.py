@@ -1,0 +1,357 @@
+"""The recorder: one line in any training loop, and the layers, latents and answers of a training are in a study folder."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from vaescope.errors import ResourceError, UsageError
+from vaescope.runs.budget import Budget
+from vaescope.runs.looking import Looking
+from vaescope.runs.observation import Observation
+from vaescope.runs.recorded import OWN
+from vaescope.runs.recording import Recording, Told
+from vaescope.runs.schedules import doubling, schedule_of
+from vaescope.runs.study import Scalar
+from vaescope.stats.live.answer import Answer
+from vaescope.stats.live.live import Live
+from vaescope.stats.measure import MEASURES
+from vaescope.trackers import Tracker, guarded
+
+if TYPE_CHECKING:
+    from vaescope.stats.results import Results
+
+Action = Callable[[nn.Module, Live, int], Iterable[Answer]]
+"""What is done after each look: `action(model, live, step)`, telling what it did."""
+
+
+class Recorder:
+    """Looks at a model in training now and then, and keeps what its layers represent.
+
+    ```python
+    record = vaescope.Recorder(model, "runs/mine", probe=images)
+    for step, batch in enumerate(loader):
+        record(step)
+        ...                         # your training step
+    record.finish(step + 1)
+    ```
+
+    The folder is a study like any other: `vaescope report`, `claims` and `compare` work on it, also while training goes
+    on. The model is as before after every call: weights, gradients, buffers, modes, hooks and random state, so the
+    training takes the same steps with and without the recorder, bit for bit.
+
+    Args:
+        model: any module; wrappers (DistributedDataParallel, torch.compile) may be passed as they are. Where training is
+            distributed, only rank 0 records.
+        folder: of the study. Several runs may share it, each with its own `run`, `seed` and `setting`.
+        probe: the examples on which layers are compared, as `vaescope.capture` takes data: the same for all runs of a
+            folder. None keeps weights only; `vaescope.replay` looks at them later.
+        at: when to look: `vaescope.doubling` (steps 0, 1, 2, 4, …), `vaescope.every(1000)`, `vaescope.log_spaced(last,
+            count)`, a list of steps, or a function from a step to the next one.
+        n: how many examples of the probe, the first ones.
+        layers: as `vaescope.capture` takes them; None for every innermost module.
+        reduce: what becomes of maps, as for `vaescope.capture`.
+        forward: `forward(model, batch)`, how the probe is passed, where `model(batch)` is not the way.
+        encoder: the modules of the encoder, where they are not called `encoder`.
+        decoder: the modules of the decoder, where they are not called `decoder`.
+        posterior: the names of the two outputs that are the means and the log variances, as `vaescope.capture` names
+            them; or a function (model, batch) -> (mean, log_var); False says that there is none. Usual shapes are found.
+        run: name of this run, unique in the folder.
+        seed: of this training.
+        objective: what it minimises.
+        setting: strengths and other options in which runs differ, e.g. {"beta": 4.0}.
+        dataset: a name for what the probe is of.
+        steps: how many there will be, if known: then the budget is a share of the whole training.
+        weights: whether to keep the weights at each look too; None: only where there is no probe.
+        max_overhead: share of the training's time that looks may take, e.g. 0.05, beyond 30 seconds that any training
+            has to spare; what is due comes later, or not at all. None takes every look: use it where the same bytes
+            must come out each time.
+        log_every: steps between losses in the log.
+        measures: by which layers will be compared.
+        live: whether to answer in words as training goes on; or a `Live` with thresholds of your own.
+        actions: called after each look, such as `vaescope.FreezeSettled`.
+        trackers: where numbers and answers go too: "jsonl", "tensorboard", a SummaryWriter, a wandb run, mlflow. One
+            that fails is left out with a warning.
+        tell: called with every new sentence, e.g. `print`.
+
+    Attributes:
+        answers: all that became known so far.
+        live: the estimates behind them; None without a probe.
+
+    Raises:
+        UsageError: an option is none, or the folder cannot be used.
+
+    References:
+        Design after Bonheme & Grzes (2022), who kept snapshots by hand. https://arxiv.org/abs/2205.08399
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: str | Path,
+        *,
+        probe: object = None,
+        at: object = doubling,
+        n: int = 500,
+        layers: Any = None,
+        reduce: Any = "flatten",
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        encoder: str | Sequence[str] | None = None,
+        decoder: str | Sequence[str] | None = None,
+        posterior: Any = None,
+        run: str = "run",
+        seed: int = 0,
+        objective: str = OWN,
+        setting: Mapping[str, Scalar] | None = None,
+        dataset: str = "probe",
+        steps: int | None = None,
+        weights: bool | None = None,
+        max_overhead: float | None = 0.05,
+        log_every: int = 50,
+        measures: Sequence[str] = ("cka",),
+        live: "bool | Live" = True,
+        actions: Sequence[Action] = (),
+        trackers: Sequence[object] = (),
+        tell: Callable[[str], object] | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise UsageError(f"Recorder: expected a torch.nn.Module, got {type(model).__name__}.")
+        if max_overhead is not None and not 0 < max_overhead < 1:
+            raise UsageError(f"max_overhead: expected a share between 0 and 1, e.g. 0.05, or None, got {max_overhead!r}.")
+        if n < 4 or log_every < 1:
+            raise UsageError(f"Recorder: expected n >= 4 and log_every >= 1, got n={n!r}, log_every={log_every!r}.")
+        if probe is None and (actions or weights is False):
+            raise UsageError("Recorder: without a probe there is nothing to keep but weights; give probe=.")
+        self.model = model
+        self.answers: list[Answer] = []
+        self._schedule = schedule_of(at)
+        self._budget = Budget(max_overhead, steps)
+        self._probe = probe
+        self._looking_options = {
+            "n": n, "layers": layers, "reduce": reduce, "forward": forward, "encoder": encoder, "decoder": decoder,
+            "posterior": posterior, "turned": all(_ignores_turns(m) for m in measures),
+        }
+        self._weights = probe is None if weights is None else weights
+        self._log_every, self._next_log = log_every, 0
+        self._actions = tuple(actions)
+        self._tell = tell
+        self._due: int | None = self._schedule(-1)
+        self._step: int | None = None
+        self._began = (0.0, 0)
+        self._looking: Looking | None = None
+        self._told_skipped = self._closed = False
+        self.active = _is_first()
+        self.live = None if probe is None or live is False else live if isinstance(live, Live) else Live()
+        name = type(_inner(model)).__name__
+        told = Told(
+            run=run, seed=seed, objective=objective, setting=dict(setting or {}), dataset=dataset, network=name,
+            steps=steps, measures=tuple(measures),
+        )
+        self._recording = Recording(folder, told) if self.active else None
+        self.folder = Path(folder)
+        self._trackers: list[Tracker] = [guarded(t, self.folder, run) for t in trackers] if self.active else []
+
+    def due(self, step: int) -> bool:
+        """Whether a call at this step would look, if the budget allows."""
+        return self._due is not None and step >= self._due
+
+    def __call__(self, step: int, **losses: float | Tensor) -> tuple[Answer, ...]:
+        """Look, if it is time to.
+
+        Args:
+            step: optimiser steps taken so far; it never goes down. Or epochs, if that is what you count in.
+            **losses: means over the batch, in nats an example, e.g. loss=, reconstruction=, kl=, or any other number.
+
+        Returns:
+            What became known now; most often nothing.
+
+        Raises:
+            UsageError: the step is no whole number, or smaller than before; the first look finds something wrong.
+        """
+        recording = self._recording
+        if recording is None or self._closed:
+            return ()
+        if self._step is None or step != self._step:
+            self._check(step)
+        self._step = step
+        is_due = self._due is not None and step >= self._due
+        if is_due:
+            return self._take(step, losses)
+        if losses and step >= self._next_log and self._looking is not None:
+            values = _numbers(losses)
+            self._next_log = step + self._log_every
+            recording.note(step, values)
+            recording.beat(step, values.get("loss", math.nan))
+        return ()
+
+    def _check(self, step: int) -> None:
+        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+            raise UsageError(f"record: expected the number of steps taken so far, got {step!r}.")
+        if self._step is not None and step < self._step:
+            raise UsageError(
+                f"record: step {step:,} comes after step {self._step:,}. Count over the whole training, not in each epoch."
+            )
+
+    def _take(self, step: int, losses: Mapping[str, float | Tensor], last: bool = False) -> tuple[Answer, ...]:
+        now = self._clock()
+        if self._looking is None:
+            self._began = (now, step)
+        if not last and not self._budget.allows(now - self._began[0], step - self._began[1]):
+            return self._skipped(step)
+        self._due = self._schedule(step)
+        try:
+            answers = self._looked(step, _numbers(losses))
+        except ResourceError as error:
+            if self._budget.looks == 0:
+                raise
+            warnings.warn(f"vaescope: the look at step {step:,} was lost: {error}", RuntimeWarning, stacklevel=3)
+            answers = (Answer("warning", step, f"The look at step {step:,} was lost: {error}"),)
+        self._budget.took(self._clock() - now)
+        self.answers.extend(answers)
+        for answer in answers if self._tell else ():
+            self._tell(answer.text)  # type: ignore[misc]
+        return answers
+
+    def _looked(self, step: int, losses: dict[str, float]) -> tuple[Answer, ...]:
+        recording = self._recording
+        assert recording is not None  # noqa: S101
+        first = self._looking is None
+        if first:
+            self._looking = Looking(_inner(self.model), self._probe, **self._looking_options)
+        looking = self._looking
+        assert looking is not None  # noqa: S101
+        observation = looking.observation(step, losses)
+        if first:
+            known = recording.begin(step, observation.layers, looking.digest, looking.n, looking.examples, looking.latents)
+            self._catch_up(known)
+        recording.keep(observation, _inner(self.model).state_dict() if self._weights else None)
+        recording.beat(step, losses.get("loss", math.nan))
+        self._next_log = step + self._log_every
+        answers: list[Answer] = []
+        if self.live is not None and observation.representations:
+            answers += self.live.observe(observation)
+            for action in self._actions:
+                answers += action(self.model, self.live, step)
+        numbers = {**losses, **(self.live.flat() if self.live is not None else {})}
+        for tracker in self._trackers:
+            tracker.log(step, numbers, [answer.text for answer in answers])
+        return tuple(answers)
+
+    def _catch_up(self, steps: Sequence[int]) -> None:
+        """Let the live estimates see again what was recorded before an interruption; nothing is said twice."""
+        if self.live is None or self._recording is None or self._looking is None:
+            return
+        for step in steps:
+            self.answers.extend(self.live.observe(self._looking.again(step, self._recording.representations(step))))
+
+    def _skipped(self, step: int) -> tuple[Answer, ...]:
+        if self._told_skipped:
+            return ()
+        self._told_skipped = True
+        spent, share = self._budget.spent, self._budget.share or 0
+        text = (
+            f"The look due at step {step:,} waits: looks took {spent:.0f} s so far, more than {share:.0%} of the "
+            "training. A smaller n, fewer layers, fewer steps in at=, or a larger max_overhead give more of them."
+        )
+        answer = Answer("skipped", step, text)
+        self.answers.append(answer)
+        if self._tell:
+            self._tell(text)
+        return (answer,)
+
+    def finish(self, step: int | None = None) -> tuple[Answer, ...]:
+        """Look a last time, and say that the training has ended.
+
+        Args:
+            step: steps taken in all; that of the last call if None.
+
+        Returns:
+            What became known.
+        """
+        if self._recording is None or self._closed:
+            return ()
+        step = self._step if step is None else step
+        answers: tuple[Answer, ...] = ()
+        if step is not None:
+            self._check(step)
+            self._step = step
+            seen = {**self._recording.manifest.snapshots, **self._recording.manifest.weights}
+            if step not in seen or self._looking is None:
+                answers = self._take(step, {}, last=True)
+            self._recording.close(step, "done")
+        self._close()
+        return answers
+
+    def _close(self) -> None:
+        self._closed = True
+        for tracker in self._trackers:
+            tracker.close()
+
+    def pause(self) -> None:
+        """Stop recording without saying that the training has ended: another recorder of the same run goes on."""
+        if self._recording is not None and not self._closed:
+            self._recording.close(self._step or 0)
+            self._close()
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.pause()
+
+    @property
+    def overhead(self) -> Mapping[str, float]:
+        """What looks cost: "seconds", "looks", and "share" of the time since the first of them."""
+        elapsed = self._clock() - self._began[0] if self._looking is not None else 0.0
+        training = elapsed - self._budget.spent
+        share = self._budget.spent / training if training > 0 else math.nan
+        return {"seconds": self._budget.spent, "looks": self._budget.looks, "share": share}
+
+    def results(self) -> "Results":
+        """What was recorded, compared as far as it has come: the results of the study in the folder."""
+        from vaescope.stats.refreshed import refreshed
+
+        return refreshed(self.folder)
+
+    def _clock(self) -> float:
+        """Seconds, once a device has done what it was told: its work is not counted as ours."""
+        if torch.cuda.is_initialized() and any(p.is_cuda for p in self.model.parameters()):
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def _numbers(losses: Mapping[str, float | Tensor]) -> dict[str, float]:
+    return {k: float(v.detach()) if isinstance(v, Tensor) else float(v) for k, v in losses.items()}
+
+
+def _ignores_turns(measure: str) -> bool:
+    return {"orthogonal", "translation"} <= MEASURES[measure].invariant_to
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """The user's own module in wrappers of torch."""
+    inner: Any = model
+    while True:
+        below = getattr(inner, "_orig_mod", None)
+        if below is None and type(inner).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
+            below = inner.module
+        if not isinstance(below, nn.Module):
+            return inner
+        inner = below
+
+
+def _is_first() -> bool:
+    """Whether this process is the one that records."""
+    distributed = torch.distributed
+    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
