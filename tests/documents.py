@@ -39,7 +39,7 @@ REGISTRIES = (DATASETS, NETWORKS, OBJECTIVES, RECONSTRUCTIONS, MEASURES, EXAMINA
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<fence>```+|~~~+)(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=indent)(?P=fence) *$", re.M | re.S
 )
-COMMENT = re.compile(r"<!-- (not run|run by|setup):\s?(.*?)-->\s*\Z", re.DOTALL)
+COMMENT = re.compile(r"<!-- (not run|run by):([^\n]*)-->\n *\Z")
 SETUP = re.compile(r"<!-- setup:\n(.*?)-->", re.DOTALL)
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 HIDDEN_CODE = re.compile(r"\{(code|code-block|code-cell|sourcecode|doctest|testcode|highlight|parsed-literal)\b")
@@ -69,7 +69,7 @@ def blocks(page: str) -> list[Block]:
     found = []
     for match in FENCE.finditer(page):
         before = COMMENT.search(page[: match.start()])
-        excuse, reason = before.groups() if before and before[1] != "setup" else ("", "")
+        excuse, reason = before.groups() if before else ("", "")
         text = re.sub(rf"^{match['indent']}", "", match["body"], flags=re.M)
         line = page.count("\n", 0, match.start()) + 1
         found.append(Block(match["info"].strip().partition(" ")[0], text, line, excuse, reason.strip()))

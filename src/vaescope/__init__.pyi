@@ -6,6 +6,12 @@ from .data.load import load_dataset as load_dataset
 from .fondue import Fondue as Fondue
 from .fondue import fondue as fondue
 from .pipeline import lent as lent
+from .recorder import Recorder as Recorder
+from .runs.capture import capture as capture
+from .runs.capture import capture_batches as capture_batches
+from .runs.schedules import doubling as doubling
+from .runs.schedules import every as every
+from .runs.schedules import log_spaced as log_spaced
 from .pipeline import load_study as load_study
 from .pipeline import run as run
 from .stats.certainty.ceiling import between_floor_and_ceiling as between_floor_and_ceiling
@@ -22,6 +28,7 @@ from .stats.certainty.null import expected_cka as expected_cka
 from .stats.certainty.participation import participation_ratio as participation_ratio
 from .stats.certainty.sweep import n_sweep as n_sweep
 from .stats.forms.posterior import gaussian as gaussian
+from .stats.live.live import Live as Live
 from .stats.results import Results as Results
 from .stats.results import open as open
 from .stats.similarity import similarity as similarity

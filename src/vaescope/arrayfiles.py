@@ -227,4 +227,6 @@ def _reading(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise ResourceError(f"{path}: there is no memory for it. Take fewer rows (n).") from error
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be read: {error.strerror or error}. Check permissions and disk.") from error
+        raise ResourceError(
+            f"{path}: cannot be read: {error.strerror or error}. Check permissions and disk."
+        ) from error

@@ -36,8 +36,8 @@ class Comparison(SimilarityMatrix):
     level: float = field(default=0.95, kw_only=True)
 
     def __repr__(self) -> str:
-        sides = self.names[0] if self.own else f"{self.names[0]} x {self.names[1]}"
-        return f"Comparison of {sides}: {super().__repr__()}"
+        sides = self.names[0] if self.own else " x ".join(self.names)
+        return super().__repr__().replace("SimilarityMatrix(", f"Comparison({sides}, ", 1)
 
     def _repr_html_(self) -> str:
         from vaescope.views.likeness import comparison_html
@@ -121,11 +121,12 @@ class Comparison(SimilarityMatrix):
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
         """A heatmap: the first model's layers from top to bottom, the second's from left to right.
 
-        A dot is where a layer of the first finds its best match. An Altair chart; `chart.save("figure.svg")` keeps it.
+        A frame is where a layer of the first finds its best match. An Altair chart; `chart.save("figure.svg")` keeps
+        it.
         """
-        from vaescope.views.likeness import marked
+        from vaescope.views.likeness import best_pairs
 
-        return marked(super().plot(), self)
+        return self._heatmap(self.names if not self.own else (self.names[0], ""), best_pairs(self))
 
     def summary(self) -> str:
         """What was found, in plain words; a sentence or two a line."""

@@ -1,7 +1,6 @@
-"""The recorder: one line in any training loop, and the layers, latents and answers of a training are in a study folder."""
+"""The recorder: one line in any training loop, and what its layers and latents do is in a study folder."""
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from vaescope.errors import ResourceError, UsageError
+from vaescope.models.wrapped import inside
 from vaescope.runs.budget import Budget
 from vaescope.runs.looking import Looking
-from vaescope.runs.observation import Observation
+from vaescope.runs.pace import Pace
 from vaescope.runs.recorded import OWN
 from vaescope.runs.recording import Recording, Told
 from vaescope.runs.schedules import doubling, schedule_of
@@ -47,7 +47,7 @@ class Recorder:
     training takes the same steps with and without the recorder, bit for bit.
 
     Args:
-        model: any module; wrappers (DistributedDataParallel, torch.compile) may be passed as they are. Where training is
+        model: any module, in its wrappers (DistributedDataParallel, torch.compile) or without. Where training is
             distributed, only rank 0 records.
         folder: of the study. Several runs may share it, each with its own `run`, `seed` and `setting`.
         probe: the examples on which layers are compared, as `vaescope.capture` takes data: the same for all runs of a
@@ -61,7 +61,7 @@ class Recorder:
         encoder: the modules of the encoder, where they are not called `encoder`.
         decoder: the modules of the decoder, where they are not called `decoder`.
         posterior: the names of the two outputs that are the means and the log variances, as `vaescope.capture` names
-            them; or a function (model, batch) -> (mean, log_var); False says that there is none. Usual shapes are found.
+            them; or a function (model, batch) -> (mean, log_var); False: there is none. Usual shapes are found.
         run: name of this run, unique in the folder.
         seed: of this training.
         objective: what it minimises.
@@ -123,35 +123,46 @@ class Recorder:
         if not isinstance(model, nn.Module):
             raise UsageError(f"Recorder: expected a torch.nn.Module, got {type(model).__name__}.")
         if max_overhead is not None and not 0 < max_overhead < 1:
-            raise UsageError(f"max_overhead: expected a share between 0 and 1, e.g. 0.05, or None, got {max_overhead!r}.")
+            raise UsageError(
+                f"max_overhead: expected a share between 0 and 1, e.g. 0.05, or None, got {max_overhead!r}."
+            )
         if n < 4 or log_every < 1:
             raise UsageError(f"Recorder: expected n >= 4 and log_every >= 1, got n={n!r}, log_every={log_every!r}.")
         if probe is None and (actions or weights is False):
             raise UsageError("Recorder: without a probe there is nothing to keep but weights; give probe=.")
         self.model = model
         self.answers: list[Answer] = []
-        self._schedule = schedule_of(at)
-        self._budget = Budget(max_overhead, steps)
+        self._pace = Pace(schedule_of(at), Budget(max_overhead, steps), model)
         self._probe = probe
         self._looking_options = {
-            "n": n, "layers": layers, "reduce": reduce, "forward": forward, "encoder": encoder, "decoder": decoder,
-            "posterior": posterior, "turned": all(_ignores_turns(m) for m in measures),
+            "n": n,
+            "layers": layers,
+            "reduce": reduce,
+            "forward": forward,
+            "encoder": encoder,
+            "decoder": decoder,
+            "posterior": posterior,
+            "turned": all(_ignores_turns(m) for m in measures),
         }
         self._weights = probe is None if weights is None else weights
         self._log_every, self._next_log = log_every, 0
         self._actions = tuple(actions)
         self._tell = tell
-        self._due: int | None = self._schedule(-1)
         self._step: int | None = None
-        self._began = (0.0, 0)
         self._looking: Looking | None = None
         self._told_skipped = self._closed = False
         self.active = _is_first()
         self.live = None if probe is None or live is False else live if isinstance(live, Live) else Live()
-        name = type(_inner(model)).__name__
+        name = type(inside(model)).__name__
         told = Told(
-            run=run, seed=seed, objective=objective, setting=dict(setting or {}), dataset=dataset, network=name,
-            steps=steps, measures=tuple(measures),
+            run=run,
+            seed=seed,
+            objective=objective,
+            setting=dict(setting or {}),
+            dataset=dataset,
+            network=name,
+            steps=steps,
+            measures=tuple(measures),
         )
         self._recording = Recording(folder, told) if self.active else None
         self.folder = Path(folder)
@@ -159,7 +170,7 @@ class Recorder:
 
     def due(self, step: int) -> bool:
         """Whether a call at this step would look, if the budget allows."""
-        return self._due is not None and step >= self._due
+        return self._pace.due(step)
 
     def __call__(self, step: int, **losses: float | Tensor) -> tuple[Answer, ...]:
         """Look, if it is time to.
@@ -180,8 +191,7 @@ class Recorder:
         if self._step is None or step != self._step:
             self._check(step)
         self._step = step
-        is_due = self._due is not None and step >= self._due
-        if is_due:
+        if self._pace.due(step):
             return self._take(step, losses)
         if losses and step >= self._next_log and self._looking is not None:
             values = _numbers(losses)
@@ -195,24 +205,20 @@ class Recorder:
             raise UsageError(f"record: expected the number of steps taken so far, got {step!r}.")
         if self._step is not None and step < self._step:
             raise UsageError(
-                f"record: step {step:,} comes after step {self._step:,}. Count over the whole training, not in each epoch."
+                f"record: step {step:,} comes after step {self._step:,}. Count over the whole training, not each epoch."
             )
 
     def _take(self, step: int, losses: Mapping[str, float | Tensor], last: bool = False) -> tuple[Answer, ...]:
-        now = self._clock()
-        if self._looking is None:
-            self._began = (now, step)
-        if not last and not self._budget.allows(now - self._began[0], step - self._began[1]):
+        if not self._pace.allows(step) and not last:
             return self._skipped(step)
-        self._due = self._schedule(step)
         try:
             answers = self._looked(step, _numbers(losses))
         except ResourceError as error:
-            if self._budget.looks == 0:
+            if self._pace.looks == 0:
                 raise
             warnings.warn(f"vaescope: the look at step {step:,} was lost: {error}", RuntimeWarning, stacklevel=3)
             answers = (Answer("warning", step, f"The look at step {step:,} was lost: {error}"),)
-        self._budget.took(self._clock() - now)
+        self._pace.took(step)
         self.answers.extend(answers)
         for answer in answers if self._tell else ():
             self._tell(answer.text)  # type: ignore[misc]
@@ -223,14 +229,16 @@ class Recorder:
         assert recording is not None  # noqa: S101
         first = self._looking is None
         if first:
-            self._looking = Looking(_inner(self.model), self._probe, **self._looking_options)
+            self._looking = Looking(inside(self.model), self._probe, **self._looking_options)
         looking = self._looking
         assert looking is not None  # noqa: S101
         observation = looking.observation(step, losses)
         if first:
-            known = recording.begin(step, observation.layers, looking.digest, looking.n, looking.examples, looking.latents)
+            known = recording.begin(
+                step, observation.layers, looking.digest, looking.n, looking.examples, looking.latents
+            )
             self._catch_up(known)
-        recording.keep(observation, _inner(self.model).state_dict() if self._weights else None)
+        recording.keep(observation, inside(self.model).state_dict() if self._weights else None)
         recording.beat(step, losses.get("loss", math.nan))
         self._next_log = step + self._log_every
         answers: list[Answer] = []
@@ -254,10 +262,9 @@ class Recorder:
         if self._told_skipped:
             return ()
         self._told_skipped = True
-        spent, share = self._budget.spent, self._budget.share or 0
         text = (
-            f"The look due at step {step:,} waits: looks took {spent:.0f} s so far, more than {share:.0%} of the "
-            "training. A smaller n, fewer layers, fewer steps in at=, or a larger max_overhead give more of them."
+            f"The look due at step {step:,} waits: looks took {self.overhead['seconds']:.0f} s so far, and one more "
+            "would be beyond max_overhead. A smaller n, fewer layers or a larger max_overhead give more of them."
         )
         answer = Answer("skipped", step, text)
         self.answers.append(answer)
@@ -312,23 +319,14 @@ class Recorder:
 
     @property
     def overhead(self) -> Mapping[str, float]:
-        """What looks cost: "seconds", "looks", and "share" of the time since the first of them."""
-        elapsed = self._clock() - self._began[0] if self._looking is not None else 0.0
-        training = elapsed - self._budget.spent
-        share = self._budget.spent / training if training > 0 else math.nan
-        return {"seconds": self._budget.spent, "looks": self._budget.looks, "share": share}
+        """What looks cost: "seconds", "looks", and "share" of the training's own time since the first of them."""
+        return self._pace.overhead
 
     def results(self) -> "Results":
         """What was recorded, compared as far as it has come: the results of the study in the folder."""
         from vaescope.stats.refreshed import refreshed
 
         return refreshed(self.folder)
-
-    def _clock(self) -> float:
-        """Seconds, once a device has done what it was told: its work is not counted as ours."""
-        if torch.cuda.is_initialized() and any(p.is_cuda for p in self.model.parameters()):
-            torch.cuda.synchronize()
-        return time.perf_counter()
 
 
 def _numbers(losses: Mapping[str, float | Tensor]) -> dict[str, float]:
@@ -337,18 +335,6 @@ def _numbers(losses: Mapping[str, float | Tensor]) -> dict[str, float]:
 
 def _ignores_turns(measure: str) -> bool:
     return {"orthogonal", "translation"} <= MEASURES[measure].invariant_to
-
-
-def _inner(model: nn.Module) -> nn.Module:
-    """The user's own module in wrappers of torch."""
-    inner: Any = model
-    while True:
-        below = getattr(inner, "_orig_mod", None)
-        if below is None and type(inner).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
-            below = inner.module
-        if not isinstance(below, nn.Module):
-            return inner
-        inner = below
 
 
 def _is_first() -> bool:

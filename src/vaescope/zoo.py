@@ -292,8 +292,8 @@ def _warnings(measure: Measure[Any], rows: Sequence[str], columns: Sequence[str]
                 flagged[label] = None
     if flagged and not measure.debiased:
         lines[
-            f"n = {found.n:,} examples are few for the dimensions of {_first(flagged)}: {measure.name} is then biased by chance "
-            "alone. Use more examples, the debiased cka, or null=True and its calibrated scores."
+            f"n = {found.n:,} examples are few for the dimensions of {_first(flagged)}: {measure.name} is then biased "
+            "by chance alone. Use more examples, the debiased cka, or null=True and its calibrated scores."
         ] = None
     return tuple(lines)
 

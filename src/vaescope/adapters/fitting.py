@@ -8,23 +8,14 @@ from torch import Tensor
 
 from vaescope.adapters.shell import Shell
 from vaescope.errors import UsageError
+from vaescope.recorder import Recorder
+from vaescope.stats.live.answer import Answer
 
 SHARDED = ("FSDPStrategy", "ModelParallelStrategy")
 
 
 class Fitting:
-    """The hooks of a Lightning callback that hold a Recorder.
-
-    Args:
-        folder: of the study; see `vaescope.Recorder`.
-        submodule: dotted path of the module to look at, e.g. "vae"; "" for the LightningModule itself.
-        to_loggers: whether the numbers go to the Trainer's loggers too, under "vaescope/".
-        tell: called with every new sentence; None: Lightning's log. Give `lambda text: None` for silence.
-        **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
-
-    Attributes:
-        answers: all that became known in the last fit.
-    """
+    """The hooks of a Lightning callback that hold a Recorder; `vaescope.adapters.lightning` documents them."""
 
     def __init__(
         self,
@@ -36,16 +27,20 @@ class Fitting:
         **options: Any,
     ) -> None:
         super().__init__()
-        self.answers: list[Any] = []
         self._shell = Shell(folder, submodule, options)
         self._to_loggers = to_loggers
         self._tell = tell
         self._from: Mapping[str, Any] = {}
 
     @property
-    def recorder(self) -> Any:
-        """The `vaescope.Recorder` at work; None where no fit is under way."""
+    def recorder(self) -> Recorder | None:
+        """The `vaescope.Recorder` of the training under way or last; None before there was one."""
         return self._shell.recorder
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All that became known since training began."""
+        return self._shell.answers
 
     @property
     def state_key(self) -> str:
@@ -71,40 +66,25 @@ class Fitting:
             )
         if not trainer.is_global_zero:
             return
-        given = self._shell.options.get("trackers", ())
-        trackers = [given] if isinstance(given, str) or not isinstance(given, list | tuple) else list(given)
         tell = self._tell or self._log()
-        self._shell.begin(
-            pl_module,
-            steps=_planned(trainer, pl_module),
-            tell=tell,
-            trackers=[*trackers, *(trainer.loggers if self._to_loggers else ())],
-        )
+        loggers = trainer.loggers if self._to_loggers else []
+        self._shell.begin(pl_module, trackers=loggers, steps=_planned(trainer, pl_module), tell=tell)
         before, folder = self._from.get("folder"), self._shell.folder.resolve()
         if before is not None and Path(before) != folder and trainer.global_step > 0:
             tell(f"The checkpoint is of a training recorded in {before}; what follows is recorded in {folder}.")
-        self._shell.step(trainer.global_step, lambda: {})
-        self._remember()
+        self._shell.step(trainer.global_step)
 
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Tell the Recorder, once an optimiser step, not for each batch that gradients are accumulated over."""
         self._shell.step(trainer.global_step, lambda: _losses(trainer, outputs))
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Look a last time; the run is done."""
-        self._remember()
         self._shell.end(trainer.global_step)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Leave the run as it is, so that a fit from a checkpoint goes on with it."""
-        self._remember()
         self._shell.end(None)
-
-    def _remember(self) -> None:
-        if self._shell.recorder is not None:
-            self.answers = self._shell.recorder.answers
 
     def _log(self) -> Callable[[str], object]:
         raise NotImplementedError

@@ -1,6 +1,6 @@
 """What all adapters share: a Recorder made when a training begins, called after its steps, and ended with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import nn
 from vaescope.errors import UsageError
 from vaescope.recorder import Recorder
 from vaescope.registry import suggestion
+from vaescope.stats.live.answer import Answer
 
 Losses = Callable[[], Mapping[str, Any]]
 """Makes the losses of a step by name; called only where they are wanted, since asking a framework for them costs."""
@@ -23,7 +24,8 @@ class Shell:
         options: all other arguments of `vaescope.Recorder`.
 
     Attributes:
-        recorder: the Recorder; None before training has begun and after it has ended.
+        recorder: the Recorder of the training under way or last; None before there was one.
+        open: whether training is under way.
 
     Raises:
         UsageError: an option is given that the adapter sets itself.
@@ -36,15 +38,17 @@ class Shell:
         self.submodule = submodule
         self.options = dict(options)
         self.recorder: Recorder | None = None
+        self.open = False
         self._log_every = int(options.get("log_every", 50))
         self._next_log = 0
         self._step: int | None = None
 
-    def begin(self, model: nn.Module, **defaults: Any) -> None:
+    def begin(self, model: nn.Module, trackers: Sequence[object] = (), **defaults: Any) -> None:
         """Make the Recorder, before the first step.
 
         Args:
             model: what is trained.
+            trackers: of the framework, beside those the user gave.
             **defaults: options the framework knows; what the user gave goes before them.
 
         Raises:
@@ -52,30 +56,43 @@ class Shell:
         """
         self.end(None)
         known = {name: value for name, value in defaults.items() if value is not None}
-        self.recorder = Recorder(part_of(model, self.submodule), self.folder, **{**known, **self.options})
+        given = self.options.get("trackers", ())
+        several = list(given) if isinstance(given, list | tuple) else [given]
+        options = {**known, **self.options, "trackers": [*several, *trackers]}
+        self.recorder = Recorder(part_of(model, self.submodule), self.folder, **options)
+        self.open = True
         self._next_log, self._step = 0, None
 
-    def step(self, step: int, losses: Losses) -> None:
-        """Tell the Recorder that so many steps are done; the same step again is passed over."""
+    def step(self, step: int, losses: Mapping[str, Any] | Losses | None = None) -> None:
+        """Tell the Recorder that so many steps are done; the same step again is passed over.
+
+        Args:
+            step: how many.
+            losses: by name; or what makes them, which is asked where they are wanted only.
+        """
         recorder = self.recorder
-        if recorder is None or step == self._step:
+        if recorder is None or not self.open or step == self._step:
             return
         self._step = step
-        if recorder.due(step) or step >= self._next_log:
-            recorder(step, **named(losses()))
-            self._next_log = step + self._log_every
-        else:
-            recorder(step)
+        if callable(losses):
+            wanted = recorder.due(step) or step >= self._next_log
+            self._next_log = step + self._log_every if wanted else self._next_log
+            losses = losses() if wanted else None
+        recorder(step, **named(losses or {}))
 
     def end(self, step: int | None) -> None:
         """End the Recorder: done at this step, or only left, to be taken up again, where there is none."""
-        recorder, self.recorder = self.recorder, None
-        if recorder is None:
-            return
-        if step is None:
-            recorder.pause()
-        else:
-            recorder.finish(step)
+        if self.recorder is not None and self.open:
+            self.open = False
+            if step is None:
+                self.recorder.pause()
+            else:
+                self.recorder.finish(step)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """All that became known since training began."""
+        return self.recorder.answers if self.recorder is not None else []
 
 
 def part_of(model: nn.Module, submodule: str) -> nn.Module:

@@ -29,12 +29,14 @@ class Feed:
         batches: gives them anew at each call, where `again`.
         rows: how many examples there are, at most; None where that is not known beforehand.
         again: whether they can be gone through more than once.
+        resident: whether each time costs nothing, as of tensors and arrays that are there in any case.
         generators: of the user's, that going through them draws from.
     """
 
     batches: Callable[[], Iterator[Any]]
     rows: int | None
     again: bool = True
+    resident: bool = False
     generators: tuple[torch.Generator, ...] = ()
 
 
@@ -59,7 +61,7 @@ def feed(data: Any, batch_size: int = 64, n: int | None = None, choice: Choice |
         return _of_loader(data, n)
     if isinstance(data, Dataset):
         chosen = _indices(len(data), n, choice)
-        return _by_index(lambda rows: torch.from_numpy(data.images(chosen[rows])), len(chosen), batch_size)
+        return _by_index(lambda rows: torch.from_numpy(data.images(chosen[rows])), len(chosen), batch_size, False)
     if isinstance(data, IterableDataset):
         loader: DataLoader[Any] = DataLoader(data, batch_size=batch_size, collate_fn=_collated)
         return _cut(lambda: iter(loader), None, n, True)
@@ -104,6 +106,19 @@ def placed(batch: Any, device: torch.device, floating: torch.dtype) -> Any:
     return _mapped(batch, sent)
 
 
+def cut(batch: Any, count: int) -> Any:
+    """The first examples of a batch; None where that is not known to be possible: not all in it has a row for each."""
+    n = examples(batch)
+    if not _is_plain(batch, n):
+        return None
+    return _mapped(batch, lambda value: value[:count])
+
+
+def copied(batch: Any) -> Any:
+    """The batch with copies of its arrays, for what may be written over."""
+    return _mapped(batch, lambda v: v.clone() if isinstance(v, Tensor) else np.array(v))
+
+
 def bytes_of(batch: Any) -> int:
     """What its arrays take."""
     return sum(int(array.nbytes) for array in arrays(batch))
@@ -130,12 +145,12 @@ def _indices(length: int, n: int | None, choice: Choice | None) -> np.ndarray:
     return order[: _bounded(length, n)]
 
 
-def _by_index(take: Callable[[slice], Any], length: int, size: int) -> Feed:
+def _by_index(take: Callable[[slice], Any], length: int, size: int, resident: bool = True) -> Feed:
     def batches() -> Iterator[Any]:
         for start in range(0, length, size):
             yield take(slice(start, min(start + size, length)))
 
-    return Feed(batches, length)
+    return Feed(batches, length, resident=resident)
 
 
 def _of_columns(data: Any, size: int, n: int | None) -> Feed:
@@ -206,7 +221,7 @@ def _cut(
             if not left:
                 return
 
-    return Feed(some, rows if rows is None else _bounded(rows, n), again, generators)
+    return Feed(some, rows if rows is None else _bounded(rows, n), again, generators=generators)
 
 
 def _is_array(value: Any) -> bool:
@@ -234,6 +249,14 @@ def arrays(batch: Any) -> Iterator[Any]:
     elif isinstance(batch, Mapping | tuple | list):
         for value in batch.values() if isinstance(batch, Mapping) else batch:
             yield from arrays(value)
+
+
+def _is_plain(batch: Any, n: int) -> bool:
+    if _is_array(batch):
+        return len(batch) == n
+    if isinstance(batch, Mapping | tuple | list):
+        return all(_is_plain(v, n) for v in (batch.values() if isinstance(batch, Mapping) else batch))
+    return batch is None
 
 
 def _mapped(batch: Any, change: Callable[[Any], Any]) -> Any:

@@ -50,15 +50,23 @@ class Return:
 
 
 @contextmanager
-def listening(part: nn.Module, heard: Callable[[Return], None]) -> Generator[list[Return], None, None]:
+def listening(
+    part: nn.Module, heard: Callable[[Return], None], paths: Mapping[nn.Module, str] | None = None
+) -> Generator[list[Return], None, None]:
     """Tell of each call of `part` and of the modules in it as it returns, the inner ones first.
+
+    Args:
+        part: what is called.
+        heard: told of each call as it returns.
+        paths: which modules are listened to, and what they are called; all, as `named_modules` has them, if None.
 
     Yields:
         The calls under way, outermost first: after an error, the last is where it was.
     """
     open_: list[Return] = []
     counts: Counter[str] = Counter()
-    paths = {module: path for path, module in part.named_modules()}
+    if paths is None:
+        paths = {module: path for path, module in part.named_modules()}
 
     def begins(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if open_:
@@ -91,6 +99,12 @@ def first_tensor(value: Any) -> Tensor | None:
         return value
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else ()
     return next((found for item in inner if (found := first_tensor(item)) is not None), None)
+
+
+def only_reshapes(given: Tensor, version: int, value: Tensor) -> bool:
+    """Whether `value` is `given`, perhaps in another shape, which was not written over since it had that version."""
+    shared = given.untyped_storage().data_ptr() == value.untyped_storage().data_ptr()
+    return shared and given.numel() == value.numel() and given._version == version
 
 
 def flat(value: Tensor) -> Float[Tensor, "n p"]:
@@ -151,9 +165,7 @@ class Tracing:
         name = f"{self.part}.{back.call.path}".removesuffix(".") + again
         found = Seen(name, back.call, back.module, value)
         given = back.given
-        if given is not None and (
-            isinstance(back.module, UNCHANGED) or self._only_reshapes(given, back.version, value)
-        ):
+        if given is not None and (isinstance(back.module, UNCHANGED) or only_reshapes(given, back.version, value)):
             before = self.which(given)
             found.same_as = (before.same_as or before.name) if before else ""
         self.seen.append(found)
@@ -161,11 +173,6 @@ class Tracing:
     def which(self, value: Tensor) -> Seen | None:
         """The last layer that has these values."""
         return next((seen for seen in (*reversed(self.seen), self.source) if seen.is_still(value)), None)
-
-    @staticmethod
-    def _only_reshapes(given: Tensor, version: int, value: Tensor) -> bool:
-        shared = given.untyped_storage().data_ptr() == value.untyped_storage().data_ptr()
-        return shared and given.numel() == value.numel() and given._version == version
 
 
 def capture(

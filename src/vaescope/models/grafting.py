@@ -58,8 +58,11 @@ def site_of(model: nn.Module, name: str) -> Site:
 
 
 @contextmanager
-def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[None, None, None]:
+def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[Callable[[], None], None, None]:
     """Within the block, each pass of the model tells of the values at these sites and takes what is given instead.
+
+    Yields:
+        To be called before each pass: calls of a module are counted from there.
 
     Raises:
         UsageError: in a pass: what is there is no tensor.
@@ -68,9 +71,6 @@ def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[None, N
     wanted: dict[nn.Module, list[Site]] = {}
     for site in sites:
         wanted.setdefault(model.get_submodule(site.path), []).append(site)
-
-    def begins(*_: Any) -> None:
-        counts.clear()
 
     def ends(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         counts[module] += 1
@@ -82,10 +82,9 @@ def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[None, N
                     output = _put(output, site.keys, instead.to(value.dtype))
         return output
 
-    handles = [model.register_forward_pre_hook(begins)]
-    handles += [module.register_forward_hook(ends, with_kwargs=True) for module in wanted]
+    handles = [module.register_forward_hook(ends, with_kwargs=True) for module in wanted]
     try:
-        yield
+        yield counts.clear
     finally:
         for handle in handles:
             handle.remove()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from torch import nn
@@ -10,7 +11,9 @@ from torch import nn
 from vaescope.errors import UsageError
 from vaescope.registry import suggestion
 
-MEAN = re.compile(r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:mean|mu|loc|embedding)s?\d?(?:_?layer)?")
+MEAN = re.compile(
+    r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:mean|mu|loc|embedding)s?\d?(?:_?layer)?"
+)
 LOG_VAR = re.compile(
     r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:log_?var|log_?variance|log_?covariance|log_?sigma2|var)s?\d?(?:_?layer)?"
 )
@@ -86,7 +89,10 @@ def parts_of(
             break
         above, _, last = path.rpartition(".")
         if last in ("encoder", "enc") and any(f"{above}.{d}".lstrip(".") in paths for d in ("decoder", "dec")):
-            pair = {"encoder": path, "decoder": next(p for d in ("decoder", "dec") if (p := f"{above}.{d}".lstrip(".")) in paths)}
+            pair = {
+                "encoder": path,
+                "decoder": next(p for d in ("decoder", "dec") if (p := f"{above}.{d}".lstrip(".")) in paths),
+            }
             for part, own in pair.items():
                 beside = [p for name in BESIDE[part] if (p := f"{above}.{name}".lstrip(".")) in paths]
                 found.setdefault(part, (own, *beside))
@@ -137,7 +143,7 @@ def _called(names: Sequence[str], shapes: Shapes) -> Where | None:
 def _beside(names: Sequence[str], shapes: Shapes) -> Where | None:
     """The last two of one shape (n, d) among the elements of a tuple: (mean, log_var), (x, mean, log_var, …)."""
     flat = [name for name in names if name.endswith("]") and name[:-1].rpartition("[")[2].isdigit()]
-    for mean, log_var in zip(flat, flat[1:], strict=False):
+    for mean, log_var in pairwise(flat):
         alike = shapes[mean] == shapes[log_var] and len(shapes[mean]) == 2
         if alike and (len(flat) == 2 or flat.index(mean) > 0):
             return Where(mean, log_var)
@@ -148,7 +154,9 @@ def _last(name: str) -> str:
     return name.rpartition("[")[2][:-1].lower() if name.endswith("]") else name.rpartition(".")[2].lower()
 
 
-def in_order(layers: Iterable[str], where: Where | None, parts: Parts, same: Callable[[str, str], bool]) -> dict[str, Any]:
+def in_order(
+    layers: Iterable[str], where: Where | None, parts: Parts, same: Callable[[str, str], bool]
+) -> dict[str, Any]:
     """Layer -> part. Without named parts, what comes up to the posterior is the encoder and the rest the decoder.
 
     Args:

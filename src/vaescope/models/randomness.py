@@ -1,8 +1,8 @@
 """The global random states of torch, numpy and Python: borrowed, and given back as they were.
 
 A model draws from them, in a layer that samples or a transform of its data, and nobody can hand it a generator. This is
-the one file that sets them: within `borrowed` they are seeded, so that a pass draws the same numbers each time; afterwards
-they are as they were, so that a training loop draws what it would have drawn.
+the one file that sets them: within `borrowed` they are seeded, so that a pass draws the same numbers each time;
+afterwards they are as they were, so that a training loop draws what it would have drawn.
 """
 
 import random
@@ -29,12 +29,13 @@ def borrowed(devices: Iterable[torch.device], own: Iterable[Any] = ()) -> Iterat
     states = [torch.default_generator, *(g for g in map(_of_device, devices) if g is not None)]
     generators = list({id(g): g for g in (*states, *own)}.values())
     before = [_state(generator) for generator in generators]
-    numpys, pythons = np.random.get_state(), random.getstate()
+    numpys = np.random.get_state()  # noqa: NPY002
+    pythons = random.getstate()
 
     def seed(number: int) -> None:
         for generator in generators:
             _seeded(generator, number)
-        np.random.seed(number % 2**32)
+        np.random.seed(number % 2**32)  # noqa: NPY002
         random.seed(number)
 
     try:
@@ -42,8 +43,13 @@ def borrowed(devices: Iterable[torch.device], own: Iterable[Any] = ()) -> Iterat
     finally:
         for generator, state in zip(generators, before, strict=True):
             _restored(generator, state)
-        np.random.set_state(numpys)
+        np.random.set_state(numpys)  # noqa: NPY002
         random.setstate(pythons)
+
+
+def is_generator(value: Any) -> bool:
+    """Whether something is a generator of random numbers whose state can be kept."""
+    return isinstance(value, torch.Generator | np.random.Generator | random.Random)
 
 
 def _of_device(device: torch.device) -> torch.Generator | None:

@@ -1,6 +1,6 @@
 """A model that may be passed through and is afterwards as it was."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-COPIED = (dict, OrderedDict, list, set)
+COPIED = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
 
 
 @contextmanager
@@ -74,12 +74,19 @@ class _Kept:
                 value.clear()
         for tensor, values in self.tensors:
             if not _same(tensor, values):
-                tensor.data = values if tensor.shape != values.shape else tensor.data
-                tensor.copy_(values)
+                _write(tensor, values)
+
+
+def _write(tensor: Tensor, values: Tensor) -> None:
+    """By `data`: a graph under way that holds the tensor must not take this for a change."""
+    if tensor.shape == values.shape and tensor.dtype == values.dtype:
+        tensor.data.copy_(values)
+    else:
+        tensor.data = values
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.device.type != "meta"
+    return type(value) is Tensor and value.layout == torch.strided and value.device.type != "meta"
 
 
 def _copy(value: Any) -> Any:
@@ -95,7 +102,11 @@ def _fill(value: Any, inside: list[Any]) -> None:
     )
     if not same:
         value.clear()
-        value.extend(inside) if isinstance(value, list) else value.update(inside)
+        if isinstance(value, dict):
+            for key, inner in inside:
+                value[key] = inner
+        else:
+            value.update(inside) if isinstance(value, set) else value.extend(inside)
 
 
 def _same(tensor: Tensor, values: Tensor) -> bool:

@@ -61,8 +61,9 @@ def representations(
 ) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
     """Every distinct layer of one snapshot on the probe set, in the order of the data, one at a time.
 
-    Those of a recorded run are read, of others made. The decoder is fed from the posterior means, `sampled` is made with one fixed draw of noise. Only the layer at hand
-    and the one before it are in memory, or as many of a user's own network as `Pair.walk` says.
+    Those of a recorded run are read as they were kept. Of others, the decoder is fed from the posterior means, and
+    `sampled` is made with one fixed draw of noise. Only the layer at hand and the one before it are in memory, or as
+    many of a user's own network as `Pair.walk` says.
 
     Yields:
         The layer's name and its representation, (n, p) float32.
@@ -82,9 +83,7 @@ def representations(
         yield name, flat(value)
 
 
-def recorded(
-    folder: StudyFolder, run: Run, step: int
-) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
+def recorded(folder: StudyFolder, run: Run, step: int) -> Generator[tuple[str, Float[np.ndarray, "n p"]], None, None]:
     """What a `Recorder` kept of every layer at one step, in order; wide ones on their principal axes."""
     kept = folder.run(run.id).snapshot(step)
     for layer in layers(run):

@@ -1,124 +1,123 @@
-"""Examples of any form brought together: tensors whose rows can be taken again and again."""
+"""Representations as they grow batch by batch, within a budget of bytes."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
 
-from vaescope.errors import UsageError
-from vaescope.models.outputs import described
+from vaescope.errors import ResourceError
+from vaescope.models.calls import Call
+from vaescope.models.nested import Steps
 
-Batch: TypeAlias = Any
-"""A tensor (n, ...), or a tuple, list or dict of such: what a data loader yields."""
-
-MOST = 100_000
+SIZE = 4  # bytes of a float32
+SHOWN = 3
 
 
-def gathered(data: Any, n: int | None = None) -> Batch:
-    """The first examples, one batch of them all.
+@dataclass(frozen=True)
+class Wanted:
+    """A layer that is captured.
+
+    Attributes:
+        name: of the layer.
+        call: which call gives it.
+        steps: the way to it in what the call returns.
+        shape: of what it gives for one example.
+        width: features of a row once reduced.
+        rows: rows of an example once reduced.
+    """
+
+    name: str
+    call: Call
+    steps: Steps
+    shape: tuple[int, ...]
+    width: int
+    rows: int = 1
+
+    def size(self, examples: int) -> int:
+        """Bytes of so many examples."""
+        return SIZE * self.width * self.rows * examples
+
+
+class Rows:
+    """The rows of one layer: in one array where it is known how many there will be, else in pieces.
 
     Args:
-        data: an array or tensor (n, ...); a tuple, list or dict of them; a Dataset, as it collates by default; a
-            DataLoader or any other iterable of batches, read from its beginning.
-        n: how many examples at most; all if None.
+        wanted: which layer.
+        examples: how many there will be at most; None if that is not known.
+    """
+
+    def __init__(self, wanted: Wanted, examples: int | None) -> None:
+        self._wanted = wanted
+        self._pieces: list[np.ndarray] = []
+        self._filled = 0
+        if examples:
+            self._pieces.append(np.empty((examples * wanted.rows, wanted.width), np.float32))
+
+    def add(self, matrix: Tensor) -> None:
+        """Copy the rows of a batch to their place."""
+        if not self._pieces or self._filled + len(matrix) > len(self._pieces[-1]):
+            if self._pieces:
+                self._pieces[-1] = self._pieces[-1][: self._filled]
+            self._pieces.append(np.empty((len(matrix), self._wanted.width), np.float32))
+            self._filled = 0
+        place = self._pieces[-1][self._filled : self._filled + len(matrix)]
+        torch.from_numpy(place).copy_(matrix)
+        self._filled += len(matrix)
+
+    def whole(self) -> Float32[np.ndarray, "n p"]:
+        """All rows; the pieces are given up."""
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            return np.empty((0, self._wanted.width), np.float32)
+        pieces[-1] = pieces[-1][: self._filled]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def must_fit(wanted: Sequence[Wanted], examples: int, budget: int, so_far: bool = False) -> None:
+    """Refuse what would take more bytes than there may be.
+
+    Args:
+        wanted: the layers.
+        examples: how many there are.
+        budget: bytes.
+        so_far: whether more examples may come: then pieces are joined at the end, one layer at a time.
 
     Raises:
-        UsageError: there are none, more than can be held without saying how many, or parts differ in number.
+        ResourceError: it would.
     """
-    most = MOST if n is None else n
-    if isinstance(data, Tensor | np.ndarray | Mapping) or _is_batch(data):
-        found = rows(_tensors(data), slice(0, n))
-    elif isinstance(data, Dataset) and not isinstance(data, Iterable):
-        found = _joined(_collated(data, most), most)
-    elif isinstance(data, DataLoader | Iterable):
-        found = _joined(data, most)
-    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        found = _joined(_collated(data, most), most)
-    else:
-        raise UsageError(f"data: expected an array, a tensor, a Dataset or batches of one, got {described(data)}.")
-    if n is None and length(found) >= MOST:
-        raise UsageError(f"data: more than {MOST:,} examples; say how many are to be looked at, e.g. n=1500.")
-    return found
+    needed = sum(w.size(examples) for w in wanted)
+    joined = max(w.size(examples) for w in wanted) if so_far else 0
+    if needed + joined <= budget:
+        return
+    each = sum(w.size(1) for w in wanted) + (max(w.size(1) for w in wanted) if so_far else 0)
+    widest = sorted(wanted, key=lambda w: -w.size(1))[:SHOWN]
+    narrow = {w.name: min(w.width, 256) for w in wanted}
+    count = f"{examples:,} examples so far" if so_far else f"{examples:,} examples"
+    more = f", and {told(joined)} more to join them" if joined else ""
+    wide = ", ".join(f"{w.name} {w.width * w.rows:,}" for w in widest)
+    raise ResourceError(
+        f"{len(wanted)} layers of {count} take {told(needed)}{more}; memory_budget is {told(budget)}. Widest: {wide} "
+        f"numbers an example. Take n={budget // each:,} examples, fewer layers, reduce='average_pool' or "
+        f"reduce=vaescope.Projection(256) ({told(SIZE * examples * sum(narrow.values()))}); or keep nothing and stream "
+        "them with vaescope.capture_batches."
+    )
 
 
-def length(batch: Batch) -> int:
-    """How many examples a batch has.
+def told(count: int) -> str:
+    """Bytes in words: "1.5 GB".
 
-    Raises:
-        UsageError: none, or parts of different number.
+    >>> told(1_500_000_000), told(2048)
+    ('1.5 GB', '2.0 kB')
     """
-    counts = {len(tensor) for tensor in _leaves(batch)}
-    if len(counts) != 1 or counts == {0}:
-        raise UsageError(f"data: expected parts with the same examples, at least one, got {described(batch)}.")
-    return counts.pop()
+    for power, unit in ((1e9, "GB"), (1e6, "MB")):
+        if count >= power:
+            return f"{count / power:.1f} {unit}"
+    return f"{count / 1e3:.1f} kB"
 
 
-def rows(batch: Batch, which: Any) -> Batch:
-    """Some examples of a batch, by a slice or their places."""
-    return _mapped(batch, lambda tensor: tensor[which])
-
-
-def sent_to(batch: Batch, device: torch.device) -> Batch:
-    """The batch on a device."""
-    return _mapped(batch, lambda tensor: tensor.to(device))
-
-
-def _mapped(batch: Batch, does: Callable[[Tensor], Tensor]) -> Batch:
-    if isinstance(batch, Tensor):
-        return does(batch)
-    if isinstance(batch, Mapping):
-        return {key: _mapped(value, does) for key, value in batch.items()}
-    return tuple(_mapped(value, does) for value in batch)
-
-
-def _leaves(batch: Batch) -> list[Tensor]:
-    if isinstance(batch, Tensor):
-        return [batch]
-    inner = batch.values() if isinstance(batch, Mapping) else batch
-    return [leaf for value in inner for leaf in _leaves(value)]
-
-
-def _is_batch(data: Any) -> bool:
-    return isinstance(data, tuple | list) and bool(data) and all(isinstance(x, Tensor | np.ndarray) for x in data)
-
-
-def _tensors(batch: Any) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.detach()
-    if isinstance(batch, np.ndarray):
-        values = torch.from_numpy(np.ascontiguousarray(batch))
-        return values.float() if values.dtype == torch.float64 else values
-    if isinstance(batch, Mapping):
-        return {key: _tensors(value) for key, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        return tuple(_tensors(value) for value in batch)
-    raise UsageError(f"data: expected batches of tensors or arrays, got {described(batch)} in one.")
-
-
-def _collated(data: Any, most: int) -> Iterable[Any]:
-    count = min(len(data), most)
-    return (default_collate([data[k] for k in range(start, min(start + 256, count))]) for start in range(0, count, 256))
-
-
-def _joined(batches: Iterable[Any], most: int) -> Batch:
-    kept, count = [], 0
-    for batch in batches:
-        kept.append(_tensors(batch))
-        count += length(kept[-1])
-        if count >= most:
-            break
-    if not kept:
-        raise UsageError("data: expected at least one batch, got none. An iterator can be read only once.")
-    return rows(_concatenated(kept), slice(0, most))
-
-
-def _concatenated(batches: list[Batch]) -> Batch:
-    first = batches[0]
-    if isinstance(first, Tensor):
-        return torch.cat(batches)
-    if isinstance(first, Mapping):
-        return {key: _concatenated([batch[key] for batch in batches]) for key in first}
-    return tuple(_concatenated(list(parts)) for parts in zip(*batches, strict=True))
+def wholes(rows: Mapping[str, Rows]) -> dict[str, np.ndarray]:
+    """All layers, each joined in its turn."""
+    return {name: rows[name].whole() for name in rows}

@@ -56,7 +56,9 @@ class Told:
             raise UsageError(f"seed: expected a whole number of at least 0, got {self.seed!r}.")
         for key, value in self.setting.items():
             if not isinstance(key, str) or not isinstance(value, bool | int | float | str):
-                raise UsageError(f"setting: expected names and plain values, as {{'beta': 4.0}}, got {key!r}: {value!r}.")
+                raise UsageError(
+                    f"setting: expected names and plain values, as {{'beta': 4.0}}, got {key!r}: {value!r}."
+                )
 
 
 class Recording:
@@ -84,7 +86,9 @@ class Recording:
             if not get_json(file).get("recorded"):
                 raise UsageError(f"{self.path} holds a study that vaescope trains itself. Choose another folder.")
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise UsageError(f"{self.path} is there already and holds no study. Choose another folder, or an empty one.")
+            raise UsageError(
+                f"{self.path} is there already and holds no study. Choose another folder, or an empty one."
+            )
         self.manifest = self._manifest()
         if self.manifest.state == "done":
             raise UsageError(

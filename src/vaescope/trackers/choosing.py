@@ -19,9 +19,10 @@ def tracker_of(given: object, folder: str | Path) -> Tracker:
     """A tracker of a name or of an object that takes numbers.
 
     Args:
-        given: "jsonl" (the file answers.jsonl in the folder), "tensorboard" (event files in its subfolder tensorboard),
-            "wandb" (the active run), "mlflow" (the active run), or an object: a `Tracker`, a `SummaryWriter`, a
-            `wandb.Run`, the module `mlflow`, or anything with `log_metrics(values, step=...)` or `log(values, step=...)`.
+        given: "jsonl" (the file answers.jsonl in the folder), "tensorboard" (event files in its subfolder
+            tensorboard), "wandb" (the active run), "mlflow" (the active run), or an object: a `Tracker`, a
+            `SummaryWriter`, a `wandb.Run`, the module `mlflow`, or anything with `log_metrics(values, step=...)` or
+            `log(values, step=...)`.
         folder: where the trackers that write files put them.
 
     Returns:
@@ -70,7 +71,9 @@ def guarded(
 
 def _named(name: str, folder: Path) -> Tracker:
     if name not in NAMES:
-        raise UsageError(f"There is no tracker {name!r}: the names are {', '.join(NAMES)}.{suggestion(name, list(NAMES))}")
+        raise UsageError(
+            f"There is no tracker {name!r}: the names are {', '.join(NAMES)}.{suggestion(name, list(NAMES))}"
+        )
     if name == "jsonl":
         return JsonLines(folder / "answers.jsonl")
     if name == "tensorboard":

@@ -12,9 +12,9 @@ class WandbRun:
     """A W&B run that the training may log to as well.
 
     W&B drops rows whose step is below one that it has seen, and trainings count their W&B steps as they like. So the
-    numbers join the row that is open, or, if they did so before, begin the next one; the step of the training is beside
-    them as "vaescope/step", which their charts have as x axis. A training that gives W&B steps of its own that go slower
-    than snapshots (`run.log(..., step=epoch)`) should use `define_metric` for them too.
+    numbers join the row that is open, or, if they did so before, begin the next one; the step of the training is
+    beside them as "vaescope/step", which their charts have as x axis. A training that gives W&B steps of its own that
+    go slower than looks (`run.log(..., step=epoch)`) should use `define_metric` for them too.
 
     Args:
         run: a `wandb.Run`, or the module `wandb` after `wandb.init()`.

@@ -70,8 +70,8 @@ class Guarded:
             self.lost += 1
             if self.lost == 1:
                 self._say(
-                    f"The tracker {self._name} failed at step {step} ({_told(error)}). Training goes on; the tracker is "
-                    "tried again at each snapshot, and further failures are counted in silence."
+                    f"The tracker {self._name} failed at step {step:,} ({_told(error)}). Training goes on; the "
+                    "tracker is tried again at each look, and further failures are only counted."
                 )
         else:
             self._logged += 1
@@ -83,7 +83,7 @@ class Guarded:
         except Exception as error:
             self._say(f"The tracker {self._name} could not be closed ({_told(error)}); its last lines may be missing.")
         if self.lost > 1:
-            self._say(f"The tracker {self._name} missed {self.lost} of {self.lost + self._logged} snapshots.")
+            self._say(f"The tracker {self._name} missed {self.lost} of {self.lost + self._logged} looks.")
 
     def _say(self, text: str) -> None:
         with suppress(Exception):  # where warnings are errors, this one must not stop a training either

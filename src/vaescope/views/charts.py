@@ -14,11 +14,12 @@ PALETTES: Mapping[str, tuple[str, ...]] = {
     "encoder": ("#1a9bc0", "#2b7bdc", "#5a62e0", "#7f4fd0", "#0f7f8c", "#3f8fb5", "#6d7bb8"),
     "latent": ("#17976a", "#6f9a1e", "#0c8f8f"),
     "decoder": ("#b98a00", "#d97a0b", "#e0592f", "#cc3f5d", "#a8642a", "#c76a86", "#9c7a3c"),
+    "other": ("#7c7f86", "#a06a9a", "#6b8a5a", "#9b7562", "#5f8296", "#8a6fb0", "#8f8340"),
 }
-"""Blue for encoders, green for latents, orange for decoders; each at least 3:1 on white and on the dark page."""
+"""Blue for encoders, green for latents, orange for decoders, muted for models that are no VAEs; each at least 3:1 on white and on the dark page."""
 
-PART_COLOURS = {"encoder": "#2b7bdc", "latent": "#17976a", "decoder": "#d97a0b"}
-PART_DASHES: Mapping[str, list[int]] = {"encoder": [1, 0], "latent": [2, 3], "decoder": [7, 3]}
+PART_COLOURS = {"encoder": "#2b7bdc", "latent": "#17976a", "decoder": "#d97a0b", "other": "#7c7f86"}
+PART_DASHES: Mapping[str, list[int]] = {"encoder": [1, 0], "latent": [2, 3], "decoder": [7, 3], "other": [1, 0]}
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
 INK = "currentColor"
 STEP_AXIS = "training step (log scale)"
@@ -110,7 +111,7 @@ def settling(table: pd.DataFrame, layers: Sequence[str], ticks: Sequence[int]) -
         layers: layers in network order.
         ticks: `tables.step_ticks`.
     """
-    parts = alt.Scale(domain=list(PART_COLOURS), range=list(PART_COLOURS.values()))
+    parts = alt.Scale(domain=_there(table), range=[PART_COLOURS[part] for part in _there(table)])
     base = alt.Chart(_named(table, "settling")).transform_aggregate(
         runs="count()", groupby=["layer", "part", "kind", "step"]
     )
@@ -215,3 +216,7 @@ def _dressed(chart: Any) -> Any:
         .configure_legend(**text, labelLimit=140)
         .configure_view(stroke=None)
     )
+
+
+def _there(table: pd.DataFrame) -> list[str]:
+    return [part for part in PART_COLOURS if (table["part"] == part).any()]

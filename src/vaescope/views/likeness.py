@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from vaescope.views import wording
 
@@ -81,9 +81,9 @@ def _opening(found: Any) -> str:
     scale = f"{best:g} for layers that are the same"
     scale += f" up to {left}" if left else ""
     worse = low if found.measure.larger_is_more_similar else high
-    scale += f", {worse:g} for layers that have nothing in common" if np.isfinite(worse) and worse >= 0 else ""
-    scale = scale.replace(f", {worse:g} for", ", about 0 for") if found.measure.debiased else scale
-    return f"{a[:1]}{what[1:]}, on {found.n:,} examples, by {wording.measure(found.measure.name)}: {scale}."
+    none = "about 0" if found.measure.debiased else f"{worse:g}" if np.isfinite(worse) else ""
+    scale += f", {none} for layers that have nothing in common" if none else ""
+    return f"{what}, on {found.n:,} examples, by {wording.measure(found.measure.name)}: {scale}."
 
 
 def counted(layers: int) -> str:
@@ -128,7 +128,9 @@ def _matches(found: Any, best: "pd.DataFrame") -> list[str]:
         others = shared[~shared["same_name"]]
         text = f"For {len(own):,} of {counted(len(shared))} of the same name, the best match is that very layer"
         if len(others):
-            cases = [f"{r.layer_a} is nearest to {r.layer_b} ({number(r.score)})" for r in others.head(NAMED).itertuples()]
+            cases = [
+                f"{r.layer_a} is nearest to {r.layer_b} ({number(r.score)})" for r in others.head(NAMED).itertuples()
+            ]
             text += f"; {', '.join(cases)}" + (f" and {len(others) - NAMED:,} more" if len(others) > NAMED else "")
         lines.append(text + ".")
     else:
@@ -136,9 +138,13 @@ def _matches(found: Any, best: "pd.DataFrame") -> list[str]:
         cases = [f"{r.layer_a} and {r.layer_b} ({number(r.score)})" for r in ranked.head(NAMED).itertuples()]
         lines.append(f"The most similar pairs: {', '.join(cases)}.")
     if len(known) >= FEWEST and len(set(known["layer_b"])) > 2:
-        depth = _rank_correlation([found.rows.index(a) for a in known["layer_a"]], [*map(found.columns.index, known["layer_b"])])
+        depth = _rank_correlation(
+            [found.rows.index(a) for a in known["layer_a"]], [*map(found.columns.index, known["layer_b"])]
+        )
         if depth >= IN_ORDER:
-            lines.append("Best matches follow the depth: what comes early in one is most like what comes early in the other.")
+            lines.append(
+                "Best matches follow the depth: what comes early in one is most like what comes early in the other."
+            )
         elif depth < SHUFFLED:
             lines.append("Best matches do not follow the depth of the layers.")
     return lines
@@ -170,8 +176,8 @@ def _against_chance(found: Any) -> str:
     known = np.isfinite(p)
     more = int((p[known] < ALPHA).sum())
     return (
-        f"{more:,} of {int(known.sum()):,} pairs are more similar than chance alone makes them (permuted examples, at a "
-        f"false discovery rate of {ALPHA:.0%})."
+        f"{more:,} of {int(known.sum()):,} pairs are more similar than chance alone makes them (permuted examples, at "
+        f"a false discovery rate of {ALPHA:.0%})."
     )
 
 
@@ -194,8 +200,3 @@ def _rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     a, b = (rankdata(side) - (len(side) + 1) / 2 for side in (x, y))
     size = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / size) if size else 0.0
-
-
-def paragraph(lines: Sequence[str]) -> Markup:
-    """Lines one below the other."""
-    return Markup("<br>").join(escape(line) for line in lines)

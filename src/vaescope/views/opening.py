@@ -134,7 +134,7 @@ def part_curves(curves: Curves, measure: str) -> tuple[pd.DataFrame, pd.DataFram
     parts, layers = [], []
     for reading in ("raw", "corrected"):
         values = curves.known.get((measure, "final", reading, ""), np.full((len(seeds), len(axes.layers), 0), np.nan))
-        for part in ("encoder", "decoder") if values.size else ():
+        for part in ("encoder", "decoder", "other") if values.size else ():
             mine = axes.of_part(part)
             known = np.isfinite(values[:, mine])
             count = known.sum(1)

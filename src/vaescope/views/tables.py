@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-PARTS = ("encoder", "latent", "decoder")
-"""The parts of a network that have curves; the input itself never changes."""
+PARTS = ("encoder", "latent", "decoder", "other")
+"""The parts of a network that have curves, "other" for models that are no VAEs; the input itself never changes."""
 
 
 def run_labels(runs: pd.DataFrame) -> dict[str, str]:

@@ -26,7 +26,7 @@ SMALL, USUAL = 7, 8
 INK, GREY, FAINT = "#111111", "#6a6a6a", "#d9d9d9"
 CATEGORIES = ("#0072B2", "#C8470A", "#007A5A", "#B0599A", "#111111", "#6644CC")
 """Okabe and Ito's, darkened where they would have less than 3:1 on white. With the eight shapes: 24 that differ."""
-PARTS = {"encoder": "#0072B2", "latent": "#007A5A", "decoder": "#C8470A"}
+PARTS = {"encoder": "#0072B2", "latent": "#007A5A", "decoder": "#C8470A", "other": "#111111"}
 WORDS = {"supported": "#0072B2", "not supported": "#C8470A", "undecided": "#6a6a6a"}
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 DASHES = ([1, 0], [4, 2], [1.5, 1.5], [6, 2, 1.5, 2], [8, 2], [3, 1])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from vaescope.views import answers, gaps, method, outcomes, page, rerun, summary
+from vaescope.views import answers, gaps, method, outcomes, page, rerun, summary, tables
 from vaescope.views.contents import Content
 
 DISTANCES_ONLY = (
@@ -61,6 +61,7 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
         "decomposition": outcomes.decomposition_rows(found.evidence),
         "has_scores": bool(axes.measures),
         "has_maps": bool(maps.settings),
+        "parts": [part for part in tables.PARTS if part in axes.parts.values()] or [*tables.PARTS[:3]],
         "has_curves": len(frames.curves) > 0,
         "has_losses": found.explored.parts["losses"] is not None,
         "has_pictures": bool(pictures),

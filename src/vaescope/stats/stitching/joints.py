@@ -35,8 +35,10 @@ class Joint:
 
     def __call__(self, value: "Tensor") -> "Tensor":
         """The values (n, ...) of the one layer, mapped to (n, *shape) of the other, float32."""
+        import torch
+
         found = self.affine(rows_of(value, self.kind, self.shape))
-        return placed(found, len(value), self.kind, self.shape)
+        return shaped(torch.from_numpy(found.astype(np.float32)), len(value), self.kind, self.shape)
 
 
 def kind_of(a: tuple[int, ...], b: tuple[int, ...], wanted: str) -> Kind:
@@ -81,11 +83,8 @@ def rows_of(value: "Tensor", kind: Kind, shape: tuple[int, ...]) -> Float[np.nda
     return value.reshape(-1, value.shape[-1]).cpu().numpy()
 
 
-def placed(found: np.ndarray, n: int, kind: Kind, shape: tuple[int, ...]) -> "Tensor":
-    """Rows as one value of the layer they were mapped to, (n, *shape) float32."""
-    import torch
-
-    values = torch.from_numpy(np.ascontiguousarray(found, np.float32))
+def shaped(values: "Tensor", n: int, kind: Kind, shape: tuple[int, ...]) -> "Tensor":
+    """Rows as one value of the layer they were mapped to, (n, *shape)."""
     if kind == "conv" and len(shape) == 3:
         return values.reshape(n, *shape[1:], shape[0]).movedim(-1, 1).contiguous()
     return values.reshape(n, *shape)

@@ -92,11 +92,12 @@ class Settling(Figure):
         shown["kind"] = shown["reading"].map(READINGS)
         last = max(int(shown["of"].max()), 1)
         shown["low"], shown["high"] = shown["low"].clip(0, last), shown["high"].clip(0, last)
+        parts = [part for part in theme.PARTS if (shown["part"].astype(str) == part).any()]
         base = alt.Chart().encode(
             x=theme.steps(last, inner, "training step at which the layer settles"),
             y=marks.layer_rows(list(dict.fromkeys(shown["layer"]))),
             yOffset=alt.YOffset("kind:N", sort=list(READINGS.values())),
-            color=theme.named("part", list(theme.PARTS), list(theme.PARTS.values()), orient="top"),
+            color=theme.named("part", parts, [theme.PARTS[part] for part in parts], orient="top"),
         )
         rule = base.mark_rule(strokeWidth=0.8, clip=True).encode(x=alt.X("low:Q"), x2="high:Q")
         open_ = base.transform_filter("datum.reading === 'raw'")

@@ -4,7 +4,7 @@ const SHAPES = {
   cross: "M-1.1,-3.3H1.1V-1.1H3.3V1.1H1.1V3.3H-1.1V1.1H-3.3V-1.1H-1.1Z", down: "M0,3.6L3.4,-2.6H-3.4Z", left: "M-3.6,0L2.6,-3.4V3.4Z",
 };
 const MARKS = Object.keys(SHAPES);
-const DASHES = { encoder: null, latent: "2 3", decoder: "7 3", passive: "2 3", mixed: "7 3" };
+const DASHES = { encoder: null, latent: "2 3", decoder: "7 3", other: null, passive: "2 3", mixed: "7 3" };
 
 const logged = (step) => Math.log1p(Math.max(step, 0));
 /** 0, the last step and powers of ten between them that stand apart on an axis of some pixels. */

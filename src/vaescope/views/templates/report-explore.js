@@ -1,13 +1,14 @@
 // The linked views: heatmap, the chosen cell, curves. Every one is drawn from what is picked, and from nothing else.
 const PALETTES = {
   encoder: ["#1a9bc0", "#2b7bdc", "#5a62e0", "#7f4fd0", "#0f7f8c", "#3f8fb5", "#6d7bb8"],
+  other: ["#7c7f86", "#a06a9a", "#6b8a5a", "#9b7562", "#5f8296", "#8a6fb0", "#8f8340"],
   latent: ["#17976a", "#6f9a1e", "#0c8f8f"],
   decoder: ["#b98a00", "#d97a0b", "#e0592f", "#cc3f5d", "#a8642a", "#c76a86", "#9c7a3c"],
   input: ["#7a828c"],
 };
 const sides = () => (picked.both ? ["a", "b"] : ["a"]);
 const on = (side, id) => $(side === "a" ? id : `${id}-b`);
-const parts = () => ["encoder", "latent", "decoder"].map((part) => [part, page.layers.filter((l) => l.part === part)]).filter(([, l]) => l.length);
+const parts = () => ["encoder", "latent", "decoder", "other"].map((part) => [part, page.layers.filter((l) => l.part === part)]).filter(([, l]) => l.length);
 const colourOf = (layer) => {
   const part = partOf(layer);
   const mine = page.layers.filter((l) => l.part === part).findIndex((l) => l.name === layer);
@@ -174,7 +175,7 @@ function curves(side) {
   }
   const all = [...lines.values()];
   const some = all.some((l) => l.y.length);
-  for (const part of ["encoder", "latent", "decoder"]) {
+  for (const part of ["encoder", "latent", "decoder", "other"]) {
     const place = on(side, `curves-${part}`);
     if (!place) continue;
     const layers = page.layers.filter((l) => l.part === part && lines.has(l.name));

@@ -26,9 +26,9 @@ function figureCurves(place) {
       const mine = layers.filter((r) => r.layer === layer && r.reading === reading);
       return { ...series(mine, { name: layer, part: mine[0]?.part, faint: true }), low: null, high: null };
     });
-    const main = ["encoder", "latent", "decoder"].map((part) => {
+    const main = ["encoder", "latent", "decoder", "other"].map((part) => {
       const mine = table.filter((r) => r.part === part && r.reading === reading);
-      return series(mine, { name: part, part, mark: { encoder: "circle", latent: "square", decoder: "up" }[part], notes: (k) => [["runs", `${mine[k]?.runs ?? ""}, of ${many(mine[k]?.seeds ?? 0, "seed")}`]] });
+      return series(mine, { name: part, part, mark: { encoder: "circle", latent: "square", decoder: "up", other: "circle" }[part], notes: (k) => [["runs", `${mine[k]?.runs ?? ""}, of ${many(mine[k]?.seeds ?? 0, "seed")}`]] });
     }).filter((s) => s.x.length);
     lineChart(hosts[i], {
       label: `Similarity to the end of training by part, ${reading}`, x: { log: true, domain: [0, Math.max(...table.map((r) => r.step))] },

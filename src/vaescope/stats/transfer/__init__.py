@@ -1,0 +1,1 @@
+"""What of a model trained on one dataset serves on another."""

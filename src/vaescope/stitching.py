@@ -1,0 +1,285 @@
+"""Model stitching: whether one model can go on from another's layer, and how much of its loss that recovers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from vaescope.errors import UsageError
+from vaescope.models.afresh import afresh
+from vaescope.models.grafting import Site, site_of, undisturbed
+from vaescope.models.network import Network
+from vaescope.progress import Progress
+from vaescope.runs.draw import draw
+from vaescope.runs.gathered import Batch, gathered, length
+from vaescope.stats.stitching.joints import Joint, Source, rows_of, shaped
+from vaescope.stats.stitching.losses import Given, loss_of
+from vaescope.stats.stitching.share import Share, share
+from vaescope.stats.stitching.splice import HELD, LEARNED, Forward, Splice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS = ("itself", "stitched", "stitched, untrained", "mean in its place")
+NO_ROOM = "A constant in place of {} does as well as the layer itself: nothing can be recovered there."
+
+
+@dataclass(frozen=True, eq=False)
+class Stitch:
+    """How well model B goes on from a layer of model A.
+
+    Attributes:
+        layer_a: the layer that was mapped.
+        layer_b: the layer of B whose values were replaced.
+        kind: of map: "linear" or "conv".
+        loss: its name.
+        recovered: the recovered share, (mean in its place - stitched) / (mean in its place - itself), with an interval
+            over held-out examples.
+        control: the same with A untrained; None where it was not asked for.
+        losses: mean loss of "itself", "stitched", "stitched, untrained", "mean in its place" on held-out examples.
+        examples: the same for each held-out example, (h,).
+        fit: the share of the variance of B's layer that the map gives on held-out examples, R²; NaN for a dead layer.
+        joint: the map: `joint(values of layer_a)` gives values of `layer_b`.
+        learned_from: examples the map was learned from.
+        held_out: examples the losses are of.
+        steps: of training on the loss after least squares; 0: none.
+        direct: the recovered share before that training; the same as `recovered` without any.
+        warnings: what one should know before believing it.
+    """
+
+    layer_a: str
+    layer_b: str
+    kind: str
+    loss: str
+    recovered: Share
+    control: Share | None
+    losses: Mapping[str, float]
+    examples: Mapping[str, Float64[np.ndarray, " h"]] = field(repr=False)
+    fit: float
+    joint: Joint = field(repr=False)
+    learned_from: int
+    held_out: int
+    steps: int = 0
+    direct: Share | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        found = self.recovered
+        return (
+            f"Stitch({self.layer_a} -> {self.layer_b}, {self.kind}: recovers {found.value:.3f} "
+            f"[{found.low:.3f}, {found.high:.3f}] of {self.loss}, {len(self.warnings)} warning(s))"
+        )
+
+    def table(self) -> "pd.DataFrame":
+        """One row a network: network, loss (mean over held-out examples), recovered, low, high."""
+        import pandas as pd
+
+        shares = {"itself": (1.0,) * 3, "stitched": _ends(self.recovered), "mean in its place": (0.0,) * 3}
+        if self.control is not None:
+            shares["stitched, untrained"] = _ends(self.control)
+        if not np.isfinite(self.recovered.value):
+            shares = dict.fromkeys(shares, (np.nan,) * 3)
+        rows = [(name, self.losses[name], *shares[name]) for name in ROWS if name in self.losses]
+        return pd.DataFrame(rows, columns=["network", "loss", "recovered", "low", "high"])
+
+    def _repr_html_(self) -> str:
+        head = f"<b>{escape(self.layer_a)} → {escape(self.layer_b)}</b>, {self.kind} map, {escape(self.loss)}"
+        more = "".join(f"<p>{escape(line)}</p>" for line in self.warnings)
+        return f"<div>{head}{self.table().to_html(index=False, float_format='{:.4g}'.format)}{more}</div>"
+
+
+def stitch(
+    a: nn.Module,
+    layer_a: str,
+    b: nn.Module,
+    layer_b: str,
+    data: Any,
+    loss: Given | None = None,
+    *,
+    kind: str = "auto",
+    steps: int = 0,
+    lr: float = 1e-3,
+    ridge: float | None = None,
+    untrained: nn.Module | bool = True,
+    n: int | None = 1500,
+    held_out: float = 1 / 3,
+    forward: Forward | None = None,
+    batch_size: int = 64,
+    level: float = 0.95,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Stitch:
+    """Put A's layer, through an affine map, in the place of B's, and see what B makes of it.
+
+    The map is the least-squares one to B's own values on the examples it is learned from ("direct matching"). With
+    `steps` it is then trained on the loss, with both models frozen ("task loss matching"), which can find values that
+    B never sees and still have a low loss: read such shares as upper bounds. Neither model is changed in any way.
+
+    Args:
+        a: the model whose layer is mapped.
+        layer_a: its dotted path; "path.call2" for its second call in a pass, "path[0]" for a part of what it returns,
+            "output" for what the model returns.
+        b: the model that goes on; it is passed the same examples, only its layer is replaced.
+        layer_b: as `layer_a`.
+        data: examples with what the loss needs: an array or tensor of inputs, (inputs, targets), a dict, a Dataset, a
+            DataLoader, or any iterable of batches.
+        loss: "output" (mean squared difference from what B returns itself; the default), "input", "target",
+            "cross_entropy"; of networks of this package "reconstruction" (their default) and "elbo", in nats; or a
+            function (what B returned, batch) -> the loss of each example, (n,).
+        kind: "linear" maps all features, "conv" the channels at each place (a 1x1 convolution; sizes are made equal by
+            linear interpolation) or the features of each token. "auto": "conv" where both layers are such, else linear.
+        steps: of Adam on the loss.
+        lr: of Adam, in units in which the map's inputs have variance 1.
+        ridge: of the least squares, as a share of the mean squared singular value; chosen by leaving out examples if
+            None; 0 for plain least squares.
+        untrained: the control: True for an untrained copy of `a`, or one of your own; False for none.
+        n: examples at most; all if None.
+        held_out: share of the examples that losses are measured on.
+        forward: how a model is called, (model, batch) -> what it returns; if None with the batch, the tensors of a
+            dict by name, or the first of a tuple.
+        batch_size: examples a pass.
+        level: coverage of the intervals.
+        seed: of the choice of examples, the untrained copy, the bootstrap and what models draw.
+        progress: asked whether to stop.
+
+    Raises:
+        UsageError: there is no such layer, loss or kind; a layer is not reached; a loss is not one number an example.
+
+    References:
+        Lenc & Vedaldi (2015), Understanding image representations by measuring their equivariance and equivalence.
+            https://arxiv.org/abs/1411.5908
+        Bansal, Nakkiran & Barak (2021), Revisiting model stitching to compare neural representations.
+            https://arxiv.org/abs/2106.07682
+        Csiszárik et al. (2021), Similarity and matching of neural network representations.
+            https://proceedings.neurips.cc/paper/2021/hash/2cb274e6ce940f47beb8011d8ecb1462-Abstract.html
+        Balogh & Jelasity (2025), How not to stitch representations to measure similarity: task loss matching versus
+            direct matching. https://arxiv.org/abs/2412.11299
+    """
+    name = loss_name(loss, b)
+    batch = examples_for(data, b, name, n, seed)
+    work = Splice(
+        batch, forward, loss_of(name if isinstance(name, str) else loss or name), held_out, batch_size, seed, progress
+    )
+    site_a, site_b = site_of(a, layer_a), site_of(b, layer_b)
+    fresh = control_of(a, untrained, seed)
+    with undisturbed(a, b, *([fresh] if fresh else [])):
+        own = work.own(b)
+        targets = {which: work.caught(b, [site_b], which)[layer_b] for which in (LEARNED, HELD)}
+        learned, held = (work.caught(a, [site_a], which)[layer_a] for which in (LEARNED, HELD))
+        joint = Source(learned, seed).joint(targets[LEARNED], kind, ridge)
+        losses = {"itself": own, "mean in its place": work.spliced(b, site_b, targets[LEARNED].mean(0, keepdim=True))}
+        losses["stitched"] = direct = work.spliced(b, site_b, joint(held))
+        if steps:
+            joint = trained(work, b, site_b, joint, learned, steps, lr)
+            losses["stitched"] = work.spliced(b, site_b, joint(held))
+        if fresh:
+            parts = {which: work.caught(fresh, [site_a], which)[layer_a] for which in (LEARNED, HELD)}
+            other = Source(parts[LEARNED], seed).joint(targets[LEARNED], kind, ridge)
+            if steps:
+                other = trained(work, b, site_b, other, parts[LEARNED], steps, lr)
+            losses["stitched, untrained"] = work.spliced(b, site_b, other(parts[HELD]))
+
+    def recovered(stitched: np.ndarray) -> Share:
+        return share(own, stitched, losses["mean in its place"], level, seed=seed)
+
+    found = recovered(losses["stitched"])
+    return Stitch(
+        layer_a,
+        layer_b,
+        joint.kind,
+        name if isinstance(name, str) else getattr(name, "__name__", "loss"),
+        found,
+        recovered(losses["stitched, untrained"]) if fresh else None,
+        {key: float(losses[key].mean()) for key in ROWS if key in losses},
+        losses,
+        fitted(targets[LEARNED], targets[HELD], joint(held)),
+        joint,
+        len(learned),
+        len(held),
+        steps,
+        recovered(direct),
+        () if np.isfinite(found.value) else (NO_ROOM.format(layer_b),),
+    )
+
+
+def loss_name(loss: Given | None, b: nn.Module) -> Any:
+    """The loss that is meant where none is named.
+
+    Raises:
+        UsageError: it is one of a `Network`, which `b` is not.
+    """
+    if loss is None:
+        return "reconstruction" if isinstance(b, Network) else "output"
+    if loss in ("reconstruction", "elbo") and not isinstance(b, Network):
+        raise UsageError(
+            f"loss {loss!r} is for networks of this package, got {type(b).__name__}. Take 'output' or 'input', or a "
+            "function, loss=lambda output, batch: ... of shape (n,)."
+        )
+    return loss
+
+
+def examples_for(data: Any, b: nn.Module, loss: Any, n: int | None, seed: int) -> Batch:
+    """The examples of a stitching; images alone for networks of this package, with noise where codes are sampled."""
+    batch = gathered(data, n)
+    if not isinstance(b, Network):
+        return batch
+    images = batch[0] if isinstance(batch, tuple) else batch
+    if loss != "elbo":
+        return images
+    return images, torch.randn(length(batch), b.latents, generator=draw("stitch noise", seed))
+
+
+def control_of(a: nn.Module, untrained: nn.Module | bool, seed: int) -> nn.Module | None:
+    """The untrained model that `untrained` asks for."""
+    if isinstance(untrained, nn.Module):
+        return untrained
+    return afresh(a, draw("stitch untrained", seed)) if untrained else None
+
+
+def fitted(learned: Tensor, held: Tensor, mapped: Tensor) -> float:
+    """The share of the variance of held-out values that mapped ones give: R² against the mean of the others."""
+    total = float((held - learned.mean(0)).double().square().sum())
+    left = float((held - mapped).double().square().sum())
+    return 1 - left / total if total > 0 else float("nan")
+
+
+def trained(work: Splice, b: nn.Module, site: Site, joint: Joint, learned: Tensor, steps: int, lr: float) -> Joint:
+    """The map after some steps of Adam on the loss; both models stay as they are.
+
+    What is trained are the weights along the directions of the examples the map is learned from, with inputs of
+    variance 1 along each, and the offset: gradients on those examples lie there anyway.
+    """
+    affine = joint.affine
+    scale = affine.basis.spread / np.sqrt(len(affine.basis.left))
+    weights = torch.tensor(affine.weights * scale[:, None], dtype=torch.float32, requires_grad=True)
+    offset = torch.tensor(affine.offset, dtype=torch.float32, requires_grad=True)
+    optimiser = torch.optim.Adam([weights, offset], lr=lr)
+    parts = list(work.slices(LEARNED))
+    order = np.random.default_rng([work.seed, steps])
+    for step in range(steps):
+        if step % len(parts) == 0:
+            order.shuffle(parts)
+        work.progress.check()
+        rows = parts[step % len(parts)]
+        part = affine.basis.coordinates(rows_of(learned[rows], joint.kind, joint.shape)) / scale
+        values = offset + torch.from_numpy(part.astype(np.float32)) @ weights
+        placed = shaped(values, rows.stop - rows.start, joint.kind, joint.shape)
+        found = work.learning(b, site, rows, placed).mean()
+        weights.grad, offset.grad = torch.autograd.grad(found, [weights, offset])
+        optimiser.step()
+    new = replace(
+        affine,
+        weights=weights.detach().double().numpy() / scale[:, None],
+        offset=offset.detach().double().numpy(),
+        error=float("nan"),
+    )
+    return replace(joint, affine=new)
+
+
+def _ends(found: Share) -> tuple[float, float, float]:
+    return found.value, found.low, found.high
