@@ -30,13 +30,19 @@ from torch import Tensor
 
 from vaescope.data.load import load_dataset
 from vaescope.disentanglement import MIG
-from vaescope.models.network import NETWORKS, Network, distinct, initialise, sample
+from vaescope.freezing import FreezeSettled
+from vaescope.models.network import NETWORKS, distinct, initialise, sample
 from vaescope.models.objective import OBJECTIVES, Forward
 from vaescope.runs.draw import draw
 from vaescope.runs.observation import Observation
+from vaescope.stats.certainty.intervals import over_seeds
+from vaescope.stats.live.live import Live
 
 BATCH, LATENTS, RATE, PROBE = 64, 10, 1e-4, 256
 HELD_OUT, LABELLED, ROWS = 2_000, 10_000, 500
+LEVELS = (0.98, 0.95, 0.9)  # of FreezeSettled; the first is what Live takes by itself
+MATCHED_TO = 0.95
+TURNS, IN_TURN = 4, 20  # blocks of steps over which rates are measured
 SCRATCH = Path(tempfile.gettempdir()) / "vaescope-benchmarks" / "freezing"
 
 
@@ -212,11 +218,164 @@ def train(plan: Plan) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             safetensors.torch.save_file(training.state(), file)
             np.savez(file.with_suffix(".npz"), allow_pickle=False, **dict(seen.representations))
-            if step and step % 1_000 == 0 or step == plan.steps:
+            if (step and step % 1_000 == 0) or step == plan.steps:
                 course[step] = training.quality()
                 print(f"seed {seed} step {step:,}: {training.seconds:.0f} s, {course[step]}", flush=True)
         found = {"seconds": training.seconds, "looking": looking, "looks": len(looked_at(plan.steps)), "course": course}
         plan.results.put(key, {**found, **training.quality()})
+
+
+def settles(plan: Plan, seed: int, level: float) -> int | None:
+    """The step at which FreezeSettled freezes the encoder: the first at which Live says that it has settled."""
+    key = plan.key(seed, f"settles/{level:g}")
+    if key not in plan.results.known:
+        live, spent, step = Live(level=level), [], None
+        for observation in plan.seen(seed):
+            begun = time.process_time()
+            live.observe(observation)
+            spent.append(time.process_time() - begun)
+            if step is None and "encoder" in live.settled:
+                step = observation.step
+        floors = {name: look.start.value for name, look in live.looks.items()}
+        plan.results.put(key, {"step": step, "live": spent, "floors": floors, "since": _since(live)})
+    return plan.results.known[key]["step"]
+
+
+def _since(live: Live) -> dict[str, int]:
+    return {name: int(answer.since or 0) for name, answer in live.settled.items()}
+
+
+def conditions(plan: Plan, seed: int) -> dict[str, int | None]:
+    """When to freeze, by condition: as FreezeSettled says, and at two random steps that look at nothing.
+
+    The one is uniform over as much of the training as has the mean of FreezeSettled's steps (at level .95) in its
+    middle, the other uniform in the logarithm over all of it but the first 1/64.
+    """
+    found = {f"settled, level {level:g}": settles(plan, seed, level) for level in LEVELS}
+    known = [step for other in plan.seeds if (step := settles(plan, other, MATCHED_TO)) is not None]
+    centre = float(np.mean(known)) if known else plan.steps / 2
+    reach = min(centre, plan.steps - centre)
+    rng = np.random.default_rng([2205, 8399, seed])
+    drawn = {"random, matched": centre + reach * rng.uniform(-1, 1)}
+    drawn["random, any time"] = plan.steps * 64 ** -rng.uniform()
+    at = np.array(looked_at(plan.steps))
+    return found | {name: int(at[np.abs(at - step).argmin()]) for name, step in drawn.items()}
+
+
+def restored(plan: Plan, seed: int, step: int) -> Training:
+    """The run that never freezes, as it was at a step."""
+    tensors = safetensors.torch.load_file(plan.checkpoint(seed, step))
+    return Training(seed, plan.beta, plan.data).restore(tensors, step)
+
+
+def freeze(plan: Plan) -> None:
+    """The same runs, with the encoder frozen at the step of each condition."""
+    for seed in plan.seeds:
+        for condition, step in conditions(plan, seed).items():
+            key = plan.key(seed, condition)
+            if key in plan.results.known:
+                continue
+            if step is None or step >= plan.steps:
+                plan.results.put(key, {"step": None})
+                continue
+            training, free = restored(plan, seed, step), restored(plan, seed, step)
+            freezer = FreezeSettled(training.adam)
+            said = [answer.text for answer in freezer.freeze(training.network, "encoder", step)]
+            rates = _rates(training, free, plan.steps)
+            training.to(plan.steps)
+            plan.results.put(key, {"step": step, "said": said, "rates": rates, **training.quality()})
+            print(f"seed {seed}, {condition}: {plan.results.known[key]}", flush=True)
+
+
+def _rates(frozen: Training, free: Training, last: int) -> dict[str, float]:
+    """Seconds a step of both, in turns; the frozen one is further on in its training afterwards."""
+    spent: dict[str, list[float]] = {"frozen": [], "free": []}
+    for _ in range(TURNS):
+        for name, training in (("frozen", frozen), ("free", free)):
+            steps, before = min(IN_TURN, last - training.step), training.seconds
+            training.to(training.step + steps)
+            spent[name] += [(training.seconds - before) / steps] if steps else []
+    return {name: float(np.median(values)) for name, values in spent.items()}
+
+
+def table(plan: Plan) -> str:
+    """What came of it, a row a condition."""
+    rows = []
+    for condition in ("never", *conditions(plan, plan.seeds[0])):
+        found = [(seed, plan.results.known.get(plan.key(seed, condition))) for seed in plan.seeds]
+        done = [(seed, one) for seed, one in found if one and (condition == "never" or one["step"] is not None)]
+        if not done:
+            rows.append(f"| {condition} | {sum(one is not None for _, one in found)}: never froze | | | | | |")
+            continue
+        base = {seed: plan.results.known[plan.key(seed, "never")] for seed, _ in done}
+        values: dict[str, list[float]] = {name: [] for name in ("step", "saved", "elbo", "delbo", "mig", "dmig")}
+        for seed, one in done:
+            step = one["step"] if condition != "never" else plan.steps
+            ratio = one["rates"]["frozen"] / one["rates"]["free"] if condition != "never" else 1.0
+            whole = base[seed]["seconds"]
+            looking = 0.0
+            if condition.startswith("settled"):
+                level = condition.rsplit(" ", 1)[1]
+                looks = sum(s <= step for s in looked_at(plan.steps))
+                spent = plan.results.known[plan.key(seed, f"settles/{level}")]["live"][:looks]
+                looking = sum(spent) + base[seed]["looking"] * looks / base[seed]["looks"]
+            seconds = whole * (step + ratio * (plan.steps - step)) / plan.steps + looking
+            values["step"].append(step)
+            values["saved"].append(100 * (1 - seconds / whole))
+            values["elbo"].append(one["elbo"])
+            values["delbo"].append(one["elbo"] - base[seed]["elbo"])
+            values["mig"].append(one["mig"])
+            values["dmig"].append(one["mig"] - base[seed]["mig"])
+        cells = [_mean(values[name], digits) for name, digits in COLUMNS.items()]
+        rows.append(f"| {condition} | {len(done)} of {len(plan.seeds)} | {' | '.join(cells)} |")
+    titles = (
+        "frozen",
+        "runs",
+        "at step",
+        "CPU time saved, %",
+        "ELBO",
+        "less that of never",
+        "MIG",
+        "less that of never",
+    )
+    head = f"| {' | '.join(titles)} |"
+    return "\n".join([head, "|---|" + "---|" * (1 + len(COLUMNS)), *rows])
+
+
+COLUMNS = {"step": 0, "saved": 1, "elbo": 2, "delbo": 2, "mig": 4, "dmig": 4}
+
+
+def _mean(values: list[float], digits: int) -> str:
+    """The mean over seeds with its 95 % interval."""
+    if len(values) < 2:
+        return f"{values[0]:,.{digits}f}"
+    found = over_seeds(np.array(values, float))
+    return f"{float(found.value):,.{digits}f} ({float(found.low):,.{digits}f} to {float(found.high):,.{digits}f})"
+
+
+def straight(plan: Plan, seed: int, level: float) -> tuple[Training, int]:
+    """A training with Live and FreezeSettled from the first step on, and the step at which it froze."""
+    training = Training(seed, plan.beta, plan.data)
+    live = Live(level=level, patience=1, highest_floor=1 - 1e-9)
+    freezer, found = FreezeSettled(training.adam), []
+    for step in looked_at(plan.steps):
+        training.to(step)
+        live.observe(training.observation())
+        found += [a.step for a in freezer(training.network, live, step) if a.kind == "frozen" and a.since == step]
+    return training, found[0]
+
+
+def quick(plan: Plan) -> None:
+    """All of it, and whether continuing from a checkpoint is the training it stands for."""
+    train(plan)
+    freeze(plan)
+    print(table(plan))
+    one, step = straight(plan, plan.seeds[0], level=0.05)
+    other = restored(plan, plan.seeds[0], step)
+    FreezeSettled(other.adam).freeze(other.network, "encoder", step)
+    other.to(plan.steps)
+    assert all(torch.equal(a, b) for a, b in zip(one.state().values(), other.state().values(), strict=True))
+    print(f"Frozen at step {step}, a training of its own and one continued have the same weights and moments.")
 
 
 def main() -> None:
@@ -231,12 +390,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            results = Results(Path(folder) / "freezing.json")
+            quick(Plan((0,), 8, asked.beta, Path(folder), Data.of(True), results))
+        return
     asked.folder.mkdir(parents=True, exist_ok=True)
     results = Results(asked.results or asked.folder / "freezing.json")
-    data = Data.of(asked.quick)
-    plan = Plan(tuple(asked.seeds), asked.steps, asked.beta, asked.folder, data, results)
-    if asked.what == "train":
-        train(plan)
+    plan = Plan(tuple(asked.seeds), asked.steps, asked.beta, asked.folder, Data.of(False), results)
+    {"train": train, "freeze": freeze, "table": lambda plan: print(table(plan))}[asked.what](plan)
 
 
 if __name__ == "__main__":

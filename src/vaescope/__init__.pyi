@@ -7,6 +7,7 @@ from .fondue import Fondue as Fondue
 from .fondue import fondue as fondue
 from .pipeline import lent as lent
 from .recorder import Recorder as Recorder
+from .replaying import replay as replay
 from .runs.capture import capture as capture
 from .runs.capture import capture_batches as capture_batches
 from .runs.schedules import doubling as doubling

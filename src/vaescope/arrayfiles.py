@@ -20,17 +20,12 @@ _BROKEN = (BadZipFile, zlib.error, EOFError, StructError, NotImplementedError, R
 
 
 def rows_of(total: int, n: int | None, seed: int) -> np.ndarray | None:
-    """Which of `total` rows are taken, ascending, drawn without replacement; None for all of them.
+    """Which of `total` rows are taken, ascending, drawn without replacement; None for all, also where `n` is more.
 
     The same for everything that holds the same examples, since it depends on nothing else.
-
-    Raises:
-        UsageError: there are fewer than `n`.
     """
-    if n is None or n == total:
+    if n is None or n >= total:
         return None
-    if n > total:
-        raise UsageError(f"n: expected at most the {total:,} examples there are, got {n:,}.")
     return np.sort(np.random.default_rng([seed, total, n]).permutation(total)[:n])
 
 
@@ -41,7 +36,7 @@ def read_arrays(
 
     Args:
         path: .npy, .npz, .safetensors, or a folder of .npy files. `FILE.npz:NAME` takes one array.
-        n: rows to take of each, the same ones of arrays with as many rows; all if None.
+        n: rows to take of each at most, the same ones of arrays with as many rows; all if None.
         seed: of that choice.
         memory_budget: bytes to read at most, told by the headers before anything is read; a quarter of the machine's
             memory if None.

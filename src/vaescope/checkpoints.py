@@ -40,6 +40,10 @@ def filled(
     import torch
 
     where = str(weights) if isinstance(weights, str | Path) else f"the weights given for {name}"
+    if isinstance(weights, str | Path) and hasattr(type(model), "from_pretrained"):
+        folder = Path(weights).expanduser()
+        if folder.is_dir() and (folder / "config.json").is_file():
+            return _pretrained(model, folder)
     found = read_weights(weights, trust_pickle) if isinstance(weights, str | Path) else dict(weights)
     copy = deepcopy(model)
     fitting, notes = fitted(found, copy, where, type(model).__name__)
@@ -49,6 +53,34 @@ def filled(
     with torch.no_grad():
         copy.load_state_dict(fitting, strict=False)
     return copy.eval(), notes
+
+
+def _pretrained(model: Any, folder: Path) -> "tuple[nn.Module, tuple[str, ...]]":
+    """A copy of a model of Hugging Face's libraries with the weights of a folder.
+
+    They rename weights between versions, so they read them themselves; what they would draw anew is refused.
+    """
+    from vaescope.models.randomness import borrowed
+
+    kind = type(model)
+    _in_folder(folder)  # tells of a folder without weights, or with pickles alone
+    try:
+        with borrowed(()):
+            read, said = kind.from_pretrained(
+                str(folder), output_loading_info=True, local_files_only=True, use_safetensors=True
+            )
+    except Exception as error:
+        told = " ".join(str(error).split())[:300]
+        raise CorruptArtifact(f"{folder}: {kind.__name__} cannot read it: {type(error).__name__}: {told}") from error
+    copy = deepcopy(model)
+    drawn = {str(k) for k in said.get("missing_keys", ())}
+    weights = {k: w for k, w in read.state_dict().items() if k not in drawn}
+    left = [k for k in said.get("unexpected_keys", ()) if k]
+    wanted = copy.state_dict()
+    fitting, _ = fitted({k: w for k, w in weights.items() if k in wanted}, copy, str(folder), kind.__name__)
+    copy.load_state_dict(fitting, strict=False)
+    note = f"{folder}: {len(left):,} weights outside the {kind.__name__} were left out: {some(map(str, left))}."
+    return copy.eval(), (note,) if left else ()
 
 
 def read_weights(path: str | Path, trust_pickle: bool = False) -> "dict[str, Tensor]":
@@ -221,9 +253,11 @@ def fitted(
         if other:
             shapes = (f"{k} {tuple(found[k].shape)} for {tuple(target[plain[k]].shape)}" for k in other)
             lines.append(f"{len(other):,} have another shape: {some(shapes)}.")
+        if missing and hasattr(type(model), "from_pretrained") and not Path(where).is_dir():
+            lines.append("Hugging Face's libraries rename weights: give the folder that save_pretrained wrote.")
         raise UsageError(" ".join([*lines, "Give the model they were trained with, with the same options."]))
     notes = ()
-    if prefix and prefix not in USUAL:
+    if not _only_usual(prefix):
         notes += (f"{where}: the weights of the {kind} were found under {prefix!r}.",)
     if outside:
         notes += (f"{where}: {len(outside):,} weights outside the {kind} were left out: {some(outside)}.",)

@@ -18,6 +18,7 @@ import typer
 
 from vaescope.cli_data import data_app
 from vaescope.cli_findings import add_findings
+from vaescope.cli_models import add_models
 from vaescope.console import clean, say, show_progress, table
 from vaescope.errors import Interrupted, UsageError, VaescopeError
 
@@ -228,6 +229,7 @@ def compare(
 
 
 add_findings(app, guarded)
+add_models(app, guarded)
 
 
 @app.command()

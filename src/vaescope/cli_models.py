@@ -95,13 +95,21 @@ def compare_files(
     """Compare two checkpoints, or two files of representations, layer by layer."""
     for path in out or []:
         _must_be_writable(path)
+    from vaescope.arrayfiles import read_arrays
     from vaescope.comparing import compare
+    from vaescope.sides import titles_of
 
     factories = [model, model_b or model]
     sides = [_side(file, made, trust_pickle) for file, made in zip((a, b), factories, strict=True) if file is not None]
     shown = any(isinstance(side, tuple) for side in sides)
+    if shown and data is None:
+        raise UsageError("--data: a model needs examples to be shown. Give a file (.npy, .npz) or a dataset.")
+    names = titles_of(sides[0], sides[1] if len(sides) == 2 else None, None)
+    mixed = shown and not all(isinstance(side, tuple) for side in sides)
+    if mixed:  # the same rows of representations and of data
+        sides = [read_arrays(side, n, seed) if isinstance(side, str) else side for side in sides]
     with show_progress() as progress:
-        examples = _examples(data, n, seed, progress) if shown and data is not None else data
+        examples = _examples(data, n, None if mixed else USUAL_N, seed, progress) if shown and data else data
         found = compare(
             sides[0],
             sides[1] if len(sides) == 2 else None,
@@ -114,6 +122,7 @@ def compare_files(
             interval=interval or None,
             null=null,
             seed=seed,
+            names=names,
             trust_pickle=trust_pickle,
             progress=progress,
         )
@@ -142,19 +151,15 @@ def _side(file: str, factory: str | None, trust_pickle: bool) -> Any:
     return model_from(factory), file
 
 
-def _examples(data: str, n: int | None, seed: int, progress: Any) -> Any:
-    """What models are shown: from a file, or of a dataset."""
+def _examples(data: str, n: int | None, usual: int | None, seed: int, progress: Any) -> Any:
+    """What models are shown: from a file, or of a dataset; `n` examples, else `usual`, else all."""
     import numpy as np
 
     from vaescope.arrayfiles import KINDS, read_arrays, rows_of
 
     file = Path(data.rpartition(":")[0] or data) if not Path(data).exists() else Path(data)
     if file.suffix.lower() in KINDS or file.exists():
-        whole = read_arrays(data, n, seed)
-        if n is None:
-            rows = {k: rows_of(len(x), min(len(x), USUAL_N), seed) for k, x in whole.items()}
-            whole = {k: x if (kept := rows[k]) is None else x[kept] for k, x in whole.items()}
-        made = {k: _as_input(x) for k, x in whole.items()}
+        made = {k: _as_input(x) for k, x in read_arrays(data, usual if n is None else n, seed).items()}
         return next(iter(made.values())) if len(made) == 1 else made
     from vaescope.data.dataset import DATASETS
     from vaescope.data.load import load_dataset
@@ -166,7 +171,7 @@ def _examples(data: str, n: int | None, seed: int, progress: Any) -> Any:
             f"Datasets: {', '.join(DATASETS)}.{suggestion(data, list(DATASETS))}"
         )
     dataset = load_dataset(data, progress=progress)
-    rows = rows_of(len(dataset), min(len(dataset), USUAL_N) if n is None else n, seed)
+    rows = rows_of(len(dataset), usual if n is None else n, seed)
     return dataset.images(np.arange(len(dataset)) if rows is None else rows)
 
 

@@ -11,7 +11,7 @@ from vaescope.comparison import Comparison
 from vaescope.errors import UsageError, VaescopeError
 from vaescope.examples import held, rows_taken, shuffles
 from vaescope.progress import Progress
-from vaescope.sides import Asked, Side, picked, positive, side_of, titles_of
+from vaescope.sides import Asked, Side, has_model, picked, positive, side_of, titles_of
 from vaescope.stats.certainty.intervals import Method
 from vaescope.stats.measure import Measure
 from vaescope.stats.similarity import chosen
@@ -100,13 +100,13 @@ def compare(
         positive(n, "n")
     interval = "jackknife" if interval is True else interval or None
     titles = titles_of(a, b, names)
-    asked = Asked(n, seed, budget, trust_pickle)
+    asked = Asked(n, seed, budget, trust_pickle, has_model(a) or has_model(b))
     sides = [side_of(given, title, asked) for given, title in zip((a, b), titles, strict=False) if given is not None]
     if not sides:
         raise UsageError("compare: expected a model, arrays or a path, got None.")
     notes = []
     if len(sides) == 2 and sides[0].module is not None and sides[1].module is not None:
-        notes += _kinship(sides[0], sides[1], same=a is b)
+        notes = _kinds(sides[0].module, sides[1].module) + _kinship(sides[0], sides[1], same=a is b)
     _capture(
         sides,
         data,
@@ -166,17 +166,19 @@ def _capture(
     if data is not None and not models:
         raise UsageError("data: there is no model to show it to: only arrays are compared. Leave it out.")
     if isinstance(data, str | Path):
-        data = list(read_arrays(data).values())[0]
+        data = next(iter(read_arrays(data).values()))
     shown = data if len(models) < 2 else held(data, asked.n, asked.seed, common["batch_size"], asked.budget // 2)
     for side, options in zip(sides, own, strict=False):
         if side.module is None:
             side.arrays = picked(side, options["layers"])
-            side.arrays = {k: _rows(x, data, bool(models), asked) for k, x in side.arrays.items()}
+            side.arrays = {k: _rows(x, data, asked) for k, x in side.arrays.items()}
             if models and shuffles(data):
                 side.notes += (
                     f"data shuffles: the rows of {side.name} must be in the order in which vaescope.capture reads it.",
                 )
             continue
+        from vaescope.runs.capture import capture
+
         progress.check()
         try:
             side.arrays = capture(
@@ -192,21 +194,15 @@ def _capture(
         except VaescopeError as error:
             error.args = (f"{side.name}: {error}", *error.args[1:])
             raise
-        except Exception as error:  # the model's own code
-            said = " ".join(str(error).split())[:300]
-            raise UsageError(
-                f"{side.name}: the model fails on these examples: {type(error).__name__}: {said} Are shape and dtype of "
-                "data what it takes? `forward` says how it is called otherwise."
-            ) from error
         side.module = None
 
 
-def _rows(x: Any, data: Any, shown: bool, asked: Asked) -> Any:
+def _rows(x: Any, data: Any, asked: Asked) -> Any:
     """The rows of an array that are taken; of what loads one, once it is loaded."""
     if callable(x) and not hasattr(x, "shape"):
-        return lambda: _rows(x(), data, shown, asked)
+        return lambda: _rows(x(), data, asked)
     total = int(x.shape[0])
-    rows = rows_taken(data, total, asked.n, asked.seed) if shown else rows_of(total, asked.n, asked.seed)
+    rows = rows_taken(data, total, asked.n, asked.seed) if asked.shown else rows_of(total, asked.n, asked.seed)
     return x if rows is None else x[rows]
 
 
@@ -236,6 +232,22 @@ def _kinship(a: Side, b: Side, same: bool) -> list[str]:
             "training finds the same again."
         )
     return lines
+
+
+def _kinds(a: Any, b: Any) -> list[str]:
+    """Modules of the same name that are of different kinds: the name then says nothing."""
+    from vaescope.models.wrapped import clean_aliases
+
+    mine, other = ({k: m for k, m in clean_aliases(model).items() if k and not [*m.children()]} for model in (a, b))
+    shared = [k for k in mine if k in other]
+    unlike = [k for k in shared if type(mine[k]) is not type(other[k])]
+    if not unlike:
+        return []
+    some = ", ".join(f"{k} ({type(mine[k]).__name__} and {type(other[k]).__name__})" for k in unlike[:3])
+    return [
+        f"{len(unlike)} of {len(shared)} layers of the same name are of different kinds: {some}"
+        f"{' ...' if len(unlike) > 3 else ''}. That they have the same name need not mean anything."
+    ]
 
 
 def _of_layers(sides: Sequence[Side]) -> list[str]:

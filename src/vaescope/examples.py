@@ -26,7 +26,8 @@ def held(data: Any, n: int | None, seed: int, batch_size: int, budget: int) -> A
         UsageError: no examples come, or the data are of no kind that is known.
         ResourceError: they do not fit the budget.
     """
-    from vaescope.data.feed import bytes_of, examples, feed
+    from vaescope.data.batch import bytes_of, examples
+    from vaescope.data.feed import feed
     from vaescope.models.randomness import borrowed
     from vaescope.runs.draw import draw
 

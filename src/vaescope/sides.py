@@ -38,12 +38,21 @@ class Side:
 
 @dataclass(frozen=True)
 class Asked:
-    """What holds for both: examples to take, the seed of that choice, bytes to hold, whether pickles are opened."""
+    """What holds for both.
+
+    Attributes:
+        n: examples to take at most, None for all.
+        seed: of that choice.
+        budget: bytes to hold.
+        trust_pickle: whether pickles are opened.
+        shown: whether there is a model, which examples are shown: these then decide which rows of arrays are taken.
+    """
 
     n: int | None
     seed: int
     budget: int
     trust_pickle: bool
+    shown: bool
 
 
 def positive(value: Any, name: str) -> int:
@@ -53,9 +62,14 @@ def positive(value: Any, name: str) -> int:
     return value
 
 
-def _is_module(x: Any) -> bool:
+def is_module(x: Any) -> bool:
     """Whether `x` is a model, without importing torch for those who have none."""
     return any(t.__name__ == "Module" and t.__module__ == "torch.nn.modules.module" for t in type(x).__mro__)
+
+
+def has_model(given: Any) -> bool:
+    """Whether it is a model, or one with its weights."""
+    return is_module(given) or (isinstance(given, tuple) and bool(given) and is_module(given[0]))
 
 
 def titles_of(a: Any, b: Any, names: tuple[str, str] | None) -> tuple[str, str]:
@@ -69,7 +83,7 @@ def titles_of(a: Any, b: Any, names: tuple[str, str] | None) -> tuple[str, str]:
         titles = [default if p is None else cut(p) for p, default in zip(paths, ("a", "b"), strict=True)]
         if titles[0] != titles[1]:
             break
-    classes = [type(side).__name__ if _is_module(side) else None for side in (a, b)]
+    classes = [type(side).__name__ if is_module(side) else None for side in (a, b)]
     if None not in classes and classes[0] != classes[1]:
         titles = [str(name) for name in classes]
     return (titles[0], titles[1]) if titles[0] != titles[1] else (f"{titles[0]} (a)", f"{titles[1]} (b)")
@@ -83,7 +97,7 @@ def _path_of(given: Any) -> Path | None:
 
 def side_of(given: Any, name: str, asked: Asked) -> Side:
     """What was given, as far as it can be known without passing data through it."""
-    if isinstance(given, tuple) and len(given) == 2 and _is_module(given[0]):
+    if isinstance(given, tuple) and len(given) == 2 and is_module(given[0]):
         from vaescope.checkpoints import filled
 
         module, weights = given
@@ -91,10 +105,12 @@ def side_of(given: Any, name: str, asked: Asked) -> Side:
             raise UsageError(f"{name}: expected (model, path or state dict), got {type(weights).__qualname__}.")
         copy, notes = filled(module, weights, asked.trust_pickle, name)
         return Side(name, module=copy, notes=notes)
-    if _is_module(given):
+    if is_module(given):
         return Side(name, module=given)
     if isinstance(given, str | Path):
-        arrays: dict[str, Any] = dict(read_arrays(given, memory_budget=asked.budget // 2))
+        arrays: dict[str, Any] = dict(
+            read_arrays(given, None if asked.shown else asked.n, asked.seed, asked.budget // 2)
+        )
         must_agree(arrays, str(given), str(given).endswith(".safetensors"))
         return Side(name, arrays)
     if isinstance(given, Mapping):

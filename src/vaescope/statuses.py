@@ -77,7 +77,7 @@ class Status:
         """What there is besides the runs: blocks compared, tables of examinations, the report."""
         made = self._folder.path / "report.html"
         blocks = [f"{name}: {done:,} of {total:,} blocks compared" for name, (done, total) in self.compared().items()]
-        if tables := len(self._watch.runs) * len(examined(self._folder.study)):
+        if tables := len(self._watch.runs) * len(examined(self._folder.study, self._folder.recorded)):
             made_tables = len(list(self._folder.path.glob(f"{FOLDER}/*/*.parquet")))
             blocks.append(f"examined: {made_tables:,} of {tables:,} tables")
         return [*blocks, f"report: {made if made.exists() else 'not yet written'}"]

@@ -1,6 +1,7 @@
 """Model stitching: whether one model can go on from another's layer, and how much of its loss that recovers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,14 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from vaescope.data.joined import joined, length
 from vaescope.errors import UsageError
 from vaescope.models.afresh import afresh
-from vaescope.models.grafting import Site, site_of, undisturbed
+from vaescope.models.grafting import Site, site_of
 from vaescope.models.network import Network
+from vaescope.models.untouched import untouched
 from vaescope.progress import Progress
 from vaescope.runs.draw import draw
-from vaescope.runs.gathered import Batch, gathered, length
 from vaescope.stats.stitching.joints import Joint, Source, rows_of, shaped
 from vaescope.stats.stitching.losses import Given, loss_of
 from vaescope.stats.stitching.share import Share, share
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 ROWS = ("itself", "stitched", "stitched, untrained", "mean in its place")
 NO_ROOM = "A constant in place of {} does as well as the layer itself: nothing can be recovered there."
+TRAINED = (
+    "The map was trained on the loss, which can find values that B never sees: read the share as what is possible, and "
+    "`direct`, without that training, as how alike the layers are."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,8 @@ class Stitch:
         recovered: the recovered share, (mean in its place - stitched) / (mean in its place - itself), with an interval
             over held-out examples.
         control: the same with A untrained; None where it was not asked for.
+        beyond: what A's training adds, (untrained - stitched) / (untrained - itself): 0 as A untrained, 1 as B itself. A
+            wide untrained layer keeps most of its input, so `recovered` alone says little of what A learned.
         losses: mean loss of "itself", "stitched", "stitched, untrained", "mean in its place" on held-out examples.
         examples: the same for each held-out example, (h,).
         fit: the share of the variance of B's layer that the map gives on held-out examples, R²; NaN for a dead layer.
@@ -58,6 +66,7 @@ class Stitch:
     loss: str
     recovered: Share
     control: Share | None
+    beyond: Share | None
     losses: Mapping[str, float]
     examples: Mapping[str, Float64[np.ndarray, " h"]] = field(repr=False)
     fit: float
@@ -69,10 +78,11 @@ class Stitch:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        found = self.recovered
+        found, control = self.recovered, self.control
+        other = "" if control is None else f", {control.value:.3f} with A untrained"
         return (
             f"Stitch({self.layer_a} -> {self.layer_b}, {self.kind}: recovers {found.value:.3f} "
-            f"[{found.low:.3f}, {found.high:.3f}] of {self.loss}, {len(self.warnings)} warning(s))"
+            f"[{found.low:.3f}, {found.high:.3f}] of {self.loss}{other}; {len(self.warnings)} warning(s))"
         )
 
     def table(self) -> "pd.DataFrame":
@@ -167,12 +177,12 @@ def stitch(
     )
     site_a, site_b = site_of(a, layer_a), site_of(b, layer_b)
     fresh = control_of(a, untrained, seed)
-    with undisturbed(a, b, *([fresh] if fresh else [])):
+    with left_alone(a, b, *([fresh] if fresh else [])):
         own = work.own(b)
         targets = {which: work.caught(b, [site_b], which)[layer_b] for which in (LEARNED, HELD)}
         learned, held = (work.caught(a, [site_a], which)[layer_a] for which in (LEARNED, HELD))
         joint = Source(learned, seed).joint(targets[LEARNED], kind, ridge)
-        losses = {"itself": own, "mean in its place": work.spliced(b, site_b, targets[LEARNED].mean(0, keepdim=True))}
+        losses = {"itself": own, "mean in its place": without(work, b, site_b, targets, own)}
         losses["stitched"] = direct = work.spliced(b, site_b, joint(held))
         if steps:
             joint = trained(work, b, site_b, joint, learned, steps, lr)
@@ -195,6 +205,7 @@ def stitch(
         name if isinstance(name, str) else getattr(name, "__name__", "loss"),
         found,
         recovered(losses["stitched, untrained"]) if fresh else None,
+        share(own, losses["stitched"], losses["stitched, untrained"], level, seed=seed) if fresh else None,
         {key: float(losses[key].mean()) for key in ROWS if key in losses},
         losses,
         fitted(targets[LEARNED], targets[HELD], joint(held)),
@@ -203,8 +214,17 @@ def stitch(
         len(held),
         steps,
         recovered(direct),
-        () if np.isfinite(found.value) else (NO_ROOM.format(layer_b),),
+        tuple(_warnings(found, layer_b, steps)),
     )
+
+
+@contextmanager
+def left_alone(*models: nn.Module) -> Generator[None, None, None]:
+    """Within the block models may be passed through, in evaluation mode; afterwards they are as before."""
+    with ExitStack() as stack:
+        for model in dict.fromkeys(models):
+            stack.enter_context(untouched(model))
+        yield
 
 
 def loss_name(loss: Given | None, b: nn.Module) -> Any:
@@ -223,9 +243,9 @@ def loss_name(loss: Given | None, b: nn.Module) -> Any:
     return loss
 
 
-def examples_for(data: Any, b: nn.Module, loss: Any, n: int | None, seed: int) -> Batch:
+def examples_for(data: Any, b: nn.Module, loss: Any, n: int | None, seed: int) -> Any:
     """The examples of a stitching; images alone for networks of this package, with noise where codes are sampled."""
-    batch = gathered(data, n)
+    batch = joined(data, n, _choice(seed))
     if not isinstance(b, Network):
         return batch
     images = batch[0] if isinstance(batch, tuple) else batch
@@ -239,6 +259,16 @@ def control_of(a: nn.Module, untrained: nn.Module | bool, seed: int) -> nn.Modul
     if isinstance(untrained, nn.Module):
         return untrained
     return afresh(a, draw("stitch untrained", seed)) if untrained else None
+
+
+def without(
+    work: Splice, b: nn.Module, site: Site, values: Mapping[str, Tensor], own: Float64[np.ndarray, " h"]
+) -> Float64[np.ndarray, " h"]:
+    """Losses with the layer's mean in its place; those of B itself where the layer is a constant up to rounding."""
+    whole = torch.cat([values[LEARNED], values[HELD]])
+    if float((whole - whole[0]).abs().max()) <= 1e-6 * float(whole.abs().max()):
+        return own
+    return work.spliced(b, site, values[LEARNED].mean(0, keepdim=True))
 
 
 def fitted(learned: Tensor, held: Tensor, mapped: Tensor) -> float:
@@ -267,9 +297,10 @@ def trained(work: Splice, b: nn.Module, site: Site, joint: Joint, learned: Tenso
         work.progress.check()
         rows = parts[step % len(parts)]
         part = affine.basis.coordinates(rows_of(learned[rows], joint.kind, joint.shape)) / scale
-        values = offset + torch.from_numpy(part.astype(np.float32)) @ weights
-        placed = shaped(values, rows.stop - rows.start, joint.kind, joint.shape)
-        found = work.learning(b, site, rows, placed).mean()
+        with torch.enable_grad():
+            values = offset + torch.from_numpy(part.astype(np.float32)) @ weights
+            placed = shaped(values, rows.stop - rows.start, joint.kind, joint.shape)
+            found = work.learning(b, site, rows, placed).mean()
         weights.grad, offset.grad = torch.autograd.grad(found, [weights, offset])
         optimiser.step()
     new = replace(
@@ -279,6 +310,15 @@ def trained(work: Splice, b: nn.Module, site: Site, joint: Joint, learned: Tenso
         error=float("nan"),
     )
     return replace(joint, affine=new)
+
+
+def _choice(seed: int) -> Callable[[int], Sequence[int]]:
+    """Which examples of a dataset: those of a study's probe set with that seed, as `vaescope.capture` takes them."""
+    return lambda total: torch.randperm(total, generator=draw("probe", seed)).tolist()
+
+
+def _warnings(found: Share, layer: str, steps: int) -> list[str]:
+    return [TRAINED] * (steps > 0) + ([] if np.isfinite(found.value) else [NO_ROOM.format(layer)])
 
 
 def _ends(found: Share) -> tuple[float, float, float]:

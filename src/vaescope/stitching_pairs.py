@@ -12,19 +12,18 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from vaescope.errors import RepresentationError, UsageError
-from vaescope.models.grafting import Site, site_of, undisturbed
+from vaescope.models.grafting import Site, site_of
 from vaescope.models.network import Network
 from vaescope.progress import Progress
-from vaescope.runs.gathered import rows
 from vaescope.stats.forms.examples import Examples
 from vaescope.stats.measure import Measure
 from vaescope.stats.results import Results
 from vaescope.stats.similarity import chosen
 from vaescope.stats.stitching.joints import Source
 from vaescope.stats.stitching.losses import Given, Loss, loss_of, vae_losses
-from vaescope.stats.stitching.share import Share, share
+from vaescope.stats.stitching.share import share
 from vaescope.stats.stitching.splice import HELD, LEARNED, Forward, Splice, leaves
-from vaescope.stitching import control_of, examples_for, fitted, loss_name
+from vaescope.stitching import control_of, examples_for, fitted, left_alone, loss_name, without
 
 if TYPE_CHECKING:
     import altair as alt
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
 Model = nn.Module | tuple[Any, ...]
 """A module, or a run of a study: (results or folder, run) or (results or folder, run, step)."""
 
-MATRICES = ("recovered", "low", "high", "similarity", "control", "fit", "loss")
+MATRICES = ("recovered", "low", "high", "similarity", "control", "beyond", "fit", "loss")
+NO_MORE = 0.99  # recovered by an untrained network: nothing is left for training to add
 FEW = 3  # pairs with both numbers, for a correlation of ranks
 
 
@@ -46,7 +46,8 @@ class StitchMatrix:
         columns: layers of B, whose values are replaced.
         matrix: recovered shares, (rows, columns); NaN where a constant does as well as B's layer.
         extras: further matrices: "low" and "high" of the share's interval; "similarity"; "control", the share with A
-            untrained (NaN without a control); "fit", R² of the map on held-out examples; "loss", stitched.
+            untrained (NaN without a control); "beyond", what A's training adds, (recovered - control) / (1 - control),
+            NaN where the control is above 0.99; "fit", R² of the map on held-out examples; "loss", stitched.
         kinds: of map, (rows, columns): "linear" or "conv".
         similarity: name of the measure of the similarities.
         loss: its name.
@@ -73,7 +74,7 @@ class StitchMatrix:
     def __repr__(self) -> str:
         return (
             f"StitchMatrix({len(self.rows)} x {len(self.columns)} layers, {self.loss}, n={self.n:,}, "
-            f"ranks agree with {self.similarity}: {self.agreement:.2f}, {len(self.warnings)} warning(s))"
+            f"Spearman's correlation with {self.similarity}: {self.agreement:.2f}; {len(self.warnings)} warning(s))"
         )
 
     @property
@@ -105,7 +106,7 @@ class StitchMatrix:
 
         Args:
             tidy: False gives the square of shares. True gives a row a pair: x, y, recovered, low, high, similarity,
-                control, fit, loss, kind.
+                control, beyond, fit, loss, kind.
         """
         import pandas as pd
 
@@ -116,7 +117,7 @@ class StitchMatrix:
         return pd.DataFrame(found | {"kind": self.kinds.ravel()})
 
     def plot(self) -> "alt.HConcatChart":
-        """Two heatmaps side by side, recovered shares and similarities: an Altair chart."""
+        """Heatmaps side by side, recovered shares, those of the control, and similarities: an Altair chart."""
         import altair as alt
 
         from vaescope.views.square import square
@@ -124,12 +125,14 @@ class StitchMatrix:
         table = self.to_pandas(tidy=True)
         dead = np.where(table["recovered"].isna(), "a constant does as well", "ok")
         shown = table.drop(columns="kind").assign(reason=dead)
-        titles = {"recovered": f"recovered share of {self.loss}, n = {self.n:,}", "similarity": self.similarity}
+        titles = {"recovered": "recovered share", "control": "the same, A untrained", "similarity": self.similarity}
+        titles = {k: v for k, v in titles.items() if shown[k].notna().any()}
         charts = [
             square(shown.rename(columns={name: "score"}), self.rows, self.columns, title, (0.0, 1.0))
             for name, title in titles.items()
         ]
-        return alt.hconcat(*charts).resolve_scale(color="independent")
+        title = f"A in rows, B in columns; loss: {self.loss}, n = {self.n:,}"
+        return alt.hconcat(*charts).resolve_scale(color="independent").properties(title=title)
 
     def _repr_html_(self) -> str:
         from dataclasses import replace
@@ -205,7 +208,7 @@ def stitch_matrix(
     batch = examples_for(data, net_b, name, n, seed)
     work = Splice(batch, forward, used, held_out, batch_size, seed, progress)
     fresh, measured = control_of(net_a, untrained, seed), chosen(measure)
-    with undisturbed(net_a, net_b, *([fresh] if fresh else [])):
+    with left_alone(net_a, net_b, *([fresh] if fresh else [])):
         sites_a = _sites(net_a, layers, work)
         shared = layers if layers_b is None and layers and _has(net_b, layers) else layers_b
         sites_b = _sites(net_b, shared, work)
@@ -214,7 +217,7 @@ def stitch_matrix(
         widths = {*work.widths(net_a, sites_a).values(), *work.widths(net_b, sites_b).values()}
         form_of = _Forms(measured, work.n, widths)
         forms_b = [form_of(to[LEARNED][s.name], to[HELD][s.name]) for s in sites_b]
-        base = [work.spliced(net_b, s, to[LEARNED][s.name].mean(0, keepdim=True)) for s in sites_b]
+        base = [without(work, net_b, s, {w: to[w][s.name] for w in to}, own) for s in sites_b]
         cells: dict[str, np.ndarray] = {m: np.full((len(sites_a), len(sites_b)), np.nan) for m in MATRICES}
         kinds = np.full((len(sites_a), len(sites_b)), "", dtype=object)
         progress.stage("stitching", len(sites_a))
@@ -237,7 +240,8 @@ def stitch_matrix(
                 if control is not None and np.isfinite(found.value):
                     other = control_source.joint(to[LEARNED][goal.name], kind, ridge)(control[HELD])
                     again = share(own, work.spliced(net_b, goal, other), base[j], level, draws=1, seed=seed).value
-                for m, value in zip(MATRICES, (*told, again, fit, float(losses.mean())), strict=True):
+                beyond = (found.value - again) / (1 - again) if again <= NO_MORE else np.nan
+                for m, value in zip(MATRICES, (*told, again, beyond, fit, float(losses.mean())), strict=True):
                     cells[m][i, j] = value
             progress.advance(1, site.name)
     matrix = cells.pop("recovered")

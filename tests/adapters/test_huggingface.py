@@ -1,5 +1,7 @@
 """The callback in a real `transformers.Trainer`: same weights, whole studies, resumed trainings."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from vaescope.errors import UsageError
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 PIXELS = torch.from_numpy(np.random.default_rng([6, 2]).random((24, 1, 8, 8)).astype("float32"))
 EXAMPLES = [{"pixel_values": image, "labels": number % 3} for number, image in enumerate(PIXELS)]
-PROBE = [{"pixel_values": PIXELS[first : first + 8]} for first in (0, 8)]
+AGES = itertools.count()
+PROBE = [{**example, "name": f"image {number}"} for number, example in enumerate(EXAMPLES)]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,12 @@ def trainer(transformers, folder, callbacks, **options):
         },
     )
     return transformers.Trainer(
-        transformer(transformers), arguments, train_dataset=EXAMPLES, eval_dataset=EXAMPLES[:4], callbacks=callbacks
+        transformer(transformers),
+        arguments,
+        train_dataset=EXAMPLES,
+        eval_dataset=EXAMPLES[:4],
+        compute_metrics=lambda predictions: {"age": next(AGES)},
+        callbacks=callbacks,
     )
 
 
@@ -81,7 +89,7 @@ def test_weights_are_the_same_to_the_bit_and_the_folder_is_a_study(transformers,
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert manifest(tmp_path / "study") == (["done"], [0, 1, 2, 4, 8, 9])
     results = vaescope.open(tmp_path / "study")
-    assert len(results.layers) == 2
+    assert results.layers["layer"].tolist() == ["input", *(f"vit.layers.{i}.layernorm_before" for i in range(2))]
     assert results.losses.set_index("step")["loss"].dropna().index.tolist() == [2, 4, 6, 8]
     assert callbacks[0].answers is not None
 
@@ -93,7 +101,7 @@ def test_a_training_that_stopped_goes_on_and_the_best_weights_are_not_taken_for_
                 raise RuntimeError("the power is gone")
 
     options = {"save_strategy": "steps", "save_steps": 3, "eval_strategy": "steps", "eval_steps": 3}
-    options |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 10.0}
+    options |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_age", "greater_is_better": False}
     study = callback(tmp_path / "study", at=[0, 2, 5, 6], layers="classifier", weights=True)
     with pytest.raises(RuntimeError, match="the power is gone"):
         trainer(transformers, tmp_path / "out", [study, Stop()], **options).train()
@@ -101,7 +109,7 @@ def test_a_training_that_stopped_goes_on_and_the_best_weights_are_not_taken_for_
     study = callback(tmp_path / "study", at=[0, 2, 4, 5, 6, 8], layers="classifier", weights=True)
     training = trainer(transformers, tmp_path / "out", [study], **options)
     training.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-3"))
-    assert manifest(tmp_path / "study") == (["done"], [0, 2, 4, 5, 6, 8, 9])
+    assert manifest(tmp_path / "study") == (["done"], [0, 2, 3, 4, 5, 6, 8, 9])  # 3: as it was taken up
     from safetensors.torch import load_file
 
     last = load_file(tmp_path / "study" / "runs" / "run" / "weights" / "step-000000009.safetensors")

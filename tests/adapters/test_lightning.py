@@ -117,7 +117,7 @@ def test_weights_are_the_same_to_the_bit_and_the_folder_is_a_study(lightning, tm
     assert set(results.layers["part"]) >= {"encoder", "decoder"}
     losses = results.losses.set_index("step")
     assert losses["loss"].dropna().index.tolist() == losses["kl"].dropna().index.tolist() == list(range(1, 10))
-    assert results.notes["note"].eq("step_step").any()
+    assert results.notes["note"].eq("logged_step").any()
 
 
 def test_a_fit_that_stopped_goes_on_from_its_checkpoint(lightning, tmp_path):
@@ -127,7 +127,7 @@ def test_a_fit_that_stopped_goes_on_from_its_checkpoint(lightning, tmp_path):
                 raise RuntimeError("the power is gone")
 
     folder = tmp_path / "study"
-    saves = lightning.callbacks.ModelCheckpoint(tmp_path / "saved", save_top_k=-1, filename="{step}")
+    saves = lightning.callbacks.ModelCheckpoint(tmp_path / "saved", save_top_k=-1, filename="{epoch}")
     first = callback(folder, at=[0, 1, 3, 7, 8, 12])
     options = QUIET | {"enable_checkpointing": True}
     with pytest.raises(RuntimeError, match="the power is gone"):
@@ -136,12 +136,12 @@ def test_a_fit_that_stopped_goes_on_from_its_checkpoint(lightning, tmp_path):
     said = []
     second = callback(folder, at=[0, 1, 3, 7, 8, 12], tell=said.append)
     lightning.Trainer(max_steps=12, callbacks=[second], **options).fit(
-        module(lightning), loader(), ckpt_path=tmp_path / "saved" / "step=6.ckpt"
+        module(lightning), loader(), ckpt_path=tmp_path / "saved" / "epoch=0.ckpt"
     )
-    assert manifest(folder) == (["done"], [0, 1, 3, 7, 8, 12])
+    assert manifest(folder) == (["done"], [0, 1, 3, 6, 7, 8, 12])  # 6: as it was taken up
     elsewhere = callback(tmp_path / "other", tell=said.append)
     lightning.Trainer(max_steps=7, callbacks=[elsewhere], **options).fit(
-        module(lightning), loader(), ckpt_path=tmp_path / "saved" / "step=6.ckpt"
+        module(lightning), loader(), ckpt_path=tmp_path / "saved" / "epoch=0.ckpt"
     )
     assert f"The checkpoint is of a training recorded in {folder.resolve()}" in " ".join(said)
 

@@ -6,15 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from vaescope.adapters.shell import Shell
+from vaescope.adapters.shell import Holder, Shell
 from vaescope.errors import UsageError
-from vaescope.recorder import Recorder
-from vaescope.stats.live.answer import Answer
 
 SHARDED = ("FSDPStrategy", "ModelParallelStrategy")
 
 
-class Fitting:
+class Fitting(Holder):
     """The hooks of a Lightning callback that hold a Recorder; `vaescope.adapters.lightning` documents them."""
 
     def __init__(
@@ -33,20 +31,10 @@ class Fitting:
         self._from: Mapping[str, Any] = {}
 
     @property
-    def recorder(self) -> Recorder | None:
-        """The `vaescope.Recorder` of the training under way or last; None before there was one."""
-        return self._shell.recorder
-
-    @property
-    def answers(self) -> list[Answer]:
-        """All that became known since training began."""
-        return self._shell.answers
-
-    @property
     def state_key(self) -> str:
         """What tells this callback from others of its kind in a checkpoint."""
         run = self._shell.options.get("run", "run")
-        return f"vaescope.RecorderCallback(folder={self._shell.folder.name!r}, run={run!r})"
+        return f"vaescope.RecorderCallback(run={run!r}, submodule={self._shell.submodule!r})"
 
     def state_dict(self) -> dict[str, Any]:
         """Where the training is recorded; what was seen of it is in that folder, not in the checkpoint."""

@@ -1,11 +1,12 @@
 """A Recorder in Hugging Face's Trainer: `Trainer(..., callbacks=[RecorderCallback("runs/mine", probe=images)])`."""
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 try:
-    from transformers import TrainerCallback
+    from transformers import TrainerCallback, default_data_collator
     from transformers.utils import logging
 except ModuleNotFoundError as error:
     if str(error.name).partition(".")[0] != "transformers":
@@ -14,15 +15,16 @@ except ModuleNotFoundError as error:
         "vaescope.adapters.huggingface needs transformers: pip install transformers accelerate.", name=error.name
     ) from None
 
-from vaescope.adapters.shell import Shell
+from torch import nn
+from torch.utils.data import DataLoader
+
+from vaescope.adapters.shell import Holder, Shell, part_of
 from vaescope.errors import UsageError
-from vaescope.recorder import Recorder
-from vaescope.stats.live.answer import Answer
 
 LOG = logging.get_logger("transformers.vaescope")
 
 
-class RecorderCallback(TrainerCallback):
+class RecorderCallback(Holder, TrainerCallback):
     """Records what a model represents while `transformers.Trainer.train` trains it.
 
     It looks before the first step and then at optimiser steps (`state.global_step`), each look just before the next
@@ -32,10 +34,12 @@ class RecorderCallback(TrainerCallback):
 
     Args:
         folder: of the study; see `vaescope.Recorder`.
-        submodule: dotted path of the module to look at, e.g. "vit.encoder"; "" for the model itself.
+        submodule: dotted path of the module to look at, e.g. "vit"; "" for the model itself.
         tell: called with every new sentence; None: the log of transformers, at the level it shows by itself. Give
             `lambda text: None` for silence.
         **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
+            The probe may be examples as the Trainer's datasets hold them, a dataset or a list of dicts, of which the
+            columns that the model takes are stacked; or batches of your own: a dict of tensors, a DataLoader.
 
     Attributes:
         recorder: the `vaescope.Recorder` of the training under way or last; None before there was one.
@@ -61,16 +65,6 @@ class RecorderCallback(TrainerCallback):
         self._pending: int | None = None
         self._logged: Mapping[str, Any] = {}
 
-    @property
-    def recorder(self) -> Recorder | None:
-        """The `vaescope.Recorder` of the training under way or last; None before there was one."""
-        return self._shell.recorder
-
-    @property
-    def answers(self) -> list[Answer]:
-        """All that became known since training began."""
-        return self._shell.answers
-
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """Look before the first step, with the weights of the checkpoint if there is one."""
         if getattr(args, "fsdp", None) or _zero_3(args):
@@ -80,7 +74,12 @@ class RecorderCallback(TrainerCallback):
             )
         if not state.is_world_process_zero:
             return
-        self._shell.begin(model, steps=state.max_steps if state.max_steps > 0 else None, tell=self._tell or LOG.warning)
+        self._shell.begin(
+            model,
+            probe=self._probe(part_of(model, self._shell.submodule)),
+            steps=state.max_steps if state.max_steps > 0 else None,
+            tell=self._tell or LOG.warning,
+        )
         self._pending, self._logged = None, {}
         self._shell.step(state.global_step)
 
@@ -105,6 +104,21 @@ class RecorderCallback(TrainerCallback):
         """Look a last time; the run is done."""
         self._catch_up()
         self._shell.end(state.global_step)
+
+    def _probe(self, model: nn.Module) -> Any:
+        """The user's probe; of examples one by one, the first n as one dict of what the model takes, as the Trainer."""
+        probe = self._shell.options.get("probe")
+        if (
+            isinstance(probe, Mapping | DataLoader)
+            or not hasattr(probe, "__getitem__")
+            or not hasattr(probe, "__len__")
+        ):
+            return probe
+        if not len(probe) or not isinstance(probe[0], Mapping):
+            return probe
+        taken = set(signature(model.forward).parameters) & set(probe[0])
+        n = min(len(probe), self._shell.options.get("n", 500))
+        return default_data_collator([{name: probe[i][name] for name in taken} for i in range(n)])
 
     def _catch_up(self) -> None:
         """Tell the Recorder of the step before this one."""

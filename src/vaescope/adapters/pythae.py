@@ -14,12 +14,10 @@ except ModuleNotFoundError as error:
 
 from torch import nn
 
-from vaescope.adapters.shell import Shell
-from vaescope.recorder import Recorder
-from vaescope.stats.live.answer import Answer
+from vaescope.adapters.shell import Holder, Shell
 
 
-class RecorderCallback(TrainingCallback):
+class RecorderCallback(Holder, TrainingCallback):
     """Records what a pythae model represents while one of pythae's trainers (or its pipeline) trains it.
 
     pythae counts epochs; this counts optimiser steps from the beginning of `train()`, one a batch, which is when it
@@ -57,16 +55,6 @@ class RecorderCallback(TrainingCallback):
         self._tell = tell
         self._steps = 0
         self._logged: Mapping[str, Any] = {}
-
-    @property
-    def recorder(self) -> Recorder | None:
-        """The `vaescope.Recorder` of the training under way or last; None before there was one."""
-        return self._shell.recorder
-
-    @property
-    def answers(self) -> list[Answer]:
-        """All that became known since training began."""
-        return self._shell.answers
 
     def on_train_begin(self, training_config: Any, **kwargs: Any) -> None:
         """Look before the first step."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -10,6 +10,9 @@ from vaescope.errors import UsageError
 from vaescope.recorder import Recorder
 from vaescope.registry import suggestion
 from vaescope.stats.live.answer import Answer
+
+if TYPE_CHECKING:
+    from vaescope.stats.results import Results
 
 Losses = Callable[[], Mapping[str, Any]]
 """Makes the losses of a step by name; called only where they are wanted, since asking a framework for them costs."""
@@ -43,12 +46,13 @@ class Shell:
         self._next_log = 0
         self._step: int | None = None
 
-    def begin(self, model: nn.Module, trackers: Sequence[object] = (), **defaults: Any) -> None:
+    def begin(self, model: nn.Module, trackers: Sequence[object] = (), probe: Any = None, **defaults: Any) -> None:
         """Make the Recorder, before the first step.
 
         Args:
             model: what is trained.
             trackers: of the framework, beside those the user gave.
+            probe: what the framework makes of the probe the user gave.
             **defaults: options the framework knows; what the user gave goes before them.
 
         Raises:
@@ -59,6 +63,8 @@ class Shell:
         given = self.options.get("trackers", ())
         several = list(given) if isinstance(given, list | tuple) else [given]
         options = {**known, **self.options, "trackers": [*several, *trackers]}
+        if probe is not None:
+            options["probe"] = probe
         self.recorder = Recorder(part_of(model, self.submodule), self.folder, **options)
         self.open = True
         self._next_log, self._step = 0, None
@@ -89,10 +95,32 @@ class Shell:
             else:
                 self.recorder.finish(step)
 
+
+class Holder:
+    """What every callback shows of its Recorder."""
+
+    _shell: Shell
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """The `vaescope.Recorder` of the training under way or last; None before there was one."""
+        return self._shell.recorder
+
     @property
     def answers(self) -> list[Answer]:
         """All that became known since training began."""
-        return self.recorder.answers if self.recorder is not None else []
+        recorder = self._shell.recorder
+        return recorder.answers if recorder is not None else []
+
+    def results(self) -> "Results":
+        """What was recorded, compared as far as it has come: the results of the study in the folder.
+
+        Raises:
+            UsageError: nothing was recorded yet.
+        """
+        if self._shell.recorder is None:
+            raise UsageError("Nothing was recorded yet: train first, or open another folder with vaescope.open.")
+        return self._shell.recorder.results()
 
 
 def part_of(model: nn.Module, submodule: str) -> nn.Module:
@@ -116,7 +144,7 @@ def part_of(model: nn.Module, submodule: str) -> nn.Module:
 def named(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that are single numbers, or tensors of one; a loss called "step" would be taken for the step."""
     single = {k: v for k, v in values.items() if _single(v)}
-    return {("step_" if name == "step" else str(name)): value for name, value in single.items()}
+    return {("logged_step" if name == "step" else str(name)): value for name, value in single.items()}
 
 
 def _single(value: Any) -> bool:

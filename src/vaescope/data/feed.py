@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
+from vaescope.data.batch import as_tensor, described, examples, is_array, mapped
 from vaescope.data.dataset import Dataset
 from vaescope.errors import UsageError
 
@@ -67,9 +67,11 @@ def feed(data: Any, batch_size: int = 64, n: int | None = None, choice: Choice |
         return _cut(lambda: iter(loader), None, n, True)
     if isinstance(data, tuple | Mapping):
         return _of_columns(data, batch_size, n)
-    if _is_array(data):
+    if is_array(data):
         length = _bounded(len(data), n)
-        return _by_index(lambda rows: _tensor(data[rows]), length, batch_size)
+        return _by_index(lambda rows: as_tensor(data[rows]), length, batch_size)
+    if hasattr(data, "__array__"):
+        return feed(np.asarray(data), batch_size, n, choice)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, list | str | bytes):
         return _of_items(data, batch_size, n, choice)
     if isinstance(data, Iterator):
@@ -77,63 +79,7 @@ def feed(data: Any, batch_size: int = 64, n: int | None = None, choice: Choice |
         return _cut(lambda: given, None, n, False)
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):
         return _cut(lambda: iter(data), None, n, True)
-    if hasattr(data, "__array__"):
-        return feed(np.asarray(data), batch_size, n, choice)
     raise UsageError(f"data: expected {KINDS}, got a {type(data).__name__}.")
-
-
-def examples(batch: Any) -> int:
-    """How many examples a batch has: the length of the first tensor or array in it.
-
-    Raises:
-        UsageError: there is none.
-    """
-    first = next(arrays(batch), None)
-    if first is None:
-        if hasattr(batch, "__len__"):
-            return len(batch)
-        raise UsageError(f"data: expected batches with a tensor or an array in them, got {described(batch)}.")
-    return len(first)
-
-
-def placed(batch: Any, device: torch.device, floating: torch.dtype) -> Any:
-    """The batch with its arrays as tensors on the device; floating ones of the given type, others of their own."""
-
-    def sent(value: Any) -> Any:
-        tensor = value if isinstance(value, Tensor) else _tensor(value)
-        return tensor.to(device, floating) if tensor.is_floating_point() else tensor.to(device)
-
-    return _mapped(batch, sent)
-
-
-def cut(batch: Any, count: int) -> Any:
-    """The first examples of a batch; None where that is not known to be possible: not all in it has a row for each."""
-    n = examples(batch)
-    if not _is_plain(batch, n):
-        return None
-    return _mapped(batch, lambda value: value[:count])
-
-
-def copied(batch: Any) -> Any:
-    """The batch with copies of its arrays, for what may be written over."""
-    return _mapped(batch, lambda v: v.clone() if isinstance(v, Tensor) else np.array(v))
-
-
-def bytes_of(batch: Any) -> int:
-    """What its arrays take."""
-    return sum(int(array.nbytes) for array in arrays(batch))
-
-
-def described(value: Any) -> str:
-    """What a batch is, for a message: types and shapes."""
-    if isinstance(value, Tensor | np.ndarray):
-        return f"{'a tensor' if isinstance(value, Tensor) else 'an array'} {tuple(value.shape)} of {value.dtype}"
-    if isinstance(value, Mapping):
-        return "a dict of " + (", ".join(f"{k!r}: {described(v)}" for k, v in value.items()) or "nothing")
-    if isinstance(value, tuple | list):
-        more = ", ..." if len(value) > 4 else ""
-        return f"a {type(value).__name__} of " + (", ".join(map(described, value[:4])) or "nothing") + more
-    return f"a {type(value).__name__}"
 
 
 def _bounded(length: int, n: int | None) -> int:
@@ -156,8 +102,8 @@ def _by_index(take: Callable[[slice], Any], length: int, size: int, resident: bo
 def _of_columns(data: Any, size: int, n: int | None) -> Feed:
     """Several arrays of one length: (x, y), or what a tokeniser gives."""
     columns = dict(data) if isinstance(data, Mapping) else dict(enumerate(data))
-    columns = {k: v if _is_array(v) or not isinstance(v, list) else _tensor(np.asarray(v)) for k, v in columns.items()}
-    lengths = {k: len(v) for k, v in columns.items() if _is_array(v)}
+    columns = {k: v if is_array(v) or not isinstance(v, list) else as_tensor(np.asarray(v)) for k, v in columns.items()}
+    lengths = {k: len(v) for k, v in columns.items() if is_array(v)}
     if not lengths or len(lengths) < len(columns) or len(set(lengths.values())) > 1:
         found = {k: lengths.get(k, type(v).__name__) for k, v in columns.items()}
         raise UsageError(
@@ -166,7 +112,7 @@ def _of_columns(data: Any, size: int, n: int | None) -> Feed:
         )
 
     def take(rows: slice) -> Any:
-        cut = {k: _tensor(v[rows]) for k, v in columns.items()}
+        cut = {k: as_tensor(v[rows]) for k, v in columns.items()}
         return cut if isinstance(data, Mapping) else tuple(cut.values())
 
     return _by_index(take, _bounded(next(iter(lengths.values())), n), size)
@@ -180,13 +126,11 @@ def _of_items(data: Any, size: int, n: int | None, choice: Choice | None) -> Fee
 
 def _of_loader(loader: DataLoader[Any], n: int | None) -> Feed:
     if loader.persistent_workers and loader.num_workers:  # a loop under way elsewhere would lose its place
-        how = (
-            {"batch_size": loader.batch_size, "drop_last": loader.drop_last}
-            if isinstance(loader.dataset, IterableDataset)
-            else {"batch_sampler": loader.batch_sampler}
-            if loader.batch_sampler is not None
-            else {"batch_size": None, "sampler": loader.sampler}
-        )
+        how: dict[str, Any] = {"batch_sampler": loader.batch_sampler}
+        if isinstance(loader.dataset, IterableDataset):
+            how = {"batch_size": loader.batch_size, "drop_last": loader.drop_last}
+        elif loader.batch_sampler is None:
+            how = {"batch_size": None, "sampler": loader.sampler}
         loader = DataLoader(loader.dataset, collate_fn=loader.collate_fn, generator=loader.generator, **how)
     rows = None
     if loader.batch_size is not None and not isinstance(loader.dataset, IterableDataset):
@@ -216,64 +160,12 @@ def _cut(
                 yield batch
                 continue
             count = examples(batch)
-            yield batch if count <= left else _mapped(batch, lambda v, c=count, k=left: v[:k] if len(v) == c else v)
+            yield batch if count <= left else mapped(batch, lambda v, c=count, k=left: v[:k] if len(v) == c else v)
             left -= min(count, left)
             if not left:
                 return
 
     return Feed(some, rows if rows is None else _bounded(rows, n), again, generators=generators)
-
-
-def _is_array(value: Any) -> bool:
-    """Whether it is a tensor or array with an axis of examples: also memory-mapped ones, and those of h5py or zarr."""
-    return all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__")) and len(value.shape) > 0
-
-
-def _tensor(value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise UsageError(
-            f"data: expected numbers, got an array of {array.dtype} of shape {array.shape}. Texts are tokenised first, "
-            "pictures made tensors by a transform."
-        )
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return torch.from_numpy(native if native.flags.writeable and min(native.strides, default=0) >= 0 else native.copy())
-
-
-def arrays(batch: Any) -> Iterator[Any]:
-    """Every tensor and array in a batch, in its order."""
-    if _is_array(batch):
-        yield batch
-    elif isinstance(batch, Mapping | tuple | list):
-        for value in batch.values() if isinstance(batch, Mapping) else batch:
-            yield from arrays(value)
-
-
-def _is_plain(batch: Any, n: int) -> bool:
-    if _is_array(batch):
-        return len(batch) == n
-    if isinstance(batch, Mapping | tuple | list):
-        return all(_is_plain(v, n) for v in (batch.values() if isinstance(batch, Mapping) else batch))
-    return batch is None
-
-
-def _mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
-    """The batch with each array in it changed; containers become plain ones, but for dicts of a class of their own."""
-    if _is_array(batch):
-        return change(batch)
-    if isinstance(batch, Mapping):
-        changed = {k: _mapped(v, change) for k, v in batch.items()}
-        try:
-            return changed if type(batch) is dict else type(batch)(changed)  # type: ignore[call-arg]
-        except TypeError:
-            return changed
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_mapped(v, change) for v in batch))
-    if isinstance(batch, tuple | list):
-        return type(batch)(_mapped(v, change) for v in batch)
-    return batch
 
 
 def _collated(items: list[Any]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from vaescope.data.feed import described
+from vaescope.data.batch import described
 from vaescope.errors import UsageError
 
 SPREAD = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)

@@ -1,4 +1,4 @@
-"""Values of a module taken out of a pass, or put into it, by name; and models that are as before afterwards."""
+"""Values of a module taken out of a pass, or put into it, by name."""
 
 import re
 from collections import Counter
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vaescope.errors import UsageError
 from vaescope.models.outputs import described
+from vaescope.models.wrapped import clean_aliases
 from vaescope.registry import suggestion
 
 Does = Callable[[str, Tensor], Tensor | None]
@@ -44,7 +45,7 @@ def site_of(model: nn.Module, name: str) -> Site:
         UsageError: the model has no such module.
     """
     found = _NAME.fullmatch(name)
-    known = [path for path, _ in model.named_modules(remove_duplicate=False) if path]
+    known = [path for path in clean_aliases(model) if path]
     path, call, keys = (found["path"], found["call"], found["keys"]) if found else (name, None, "")
     if path == "output" and "output" not in known:
         path = ""
@@ -68,9 +69,9 @@ def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[Callabl
         UsageError: in a pass: what is there is no tensor.
     """
     counts: Counter[nn.Module] = Counter()
-    wanted: dict[nn.Module, list[Site]] = {}
+    modules, wanted = clean_aliases(model), dict[nn.Module, list[Site]]()
     for site in sites:
-        wanted.setdefault(model.get_submodule(site.path), []).append(site)
+        wanted.setdefault(modules[site.path], []).append(site)
 
     def ends(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         counts[module] += 1
@@ -88,33 +89,6 @@ def at(model: nn.Module, sites: Sequence[Site], does: Does) -> Generator[Callabl
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def undisturbed(*models: nn.Module) -> Generator[None, None, None]:
-    """Within the block the models are in evaluation mode; afterwards modes and buffers are as before.
-
-    The mode is set module by module, so that a `train` of the user's own is not called.
-    """
-    modules = list(dict.fromkeys(module for model in models for module in model.modules()))
-    modes = [module.training for module in modules]
-    buffers = [
-        (module, name, buffer, buffer.detach().clone(), buffer._version)
-        for module in modules
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode
-        for module, name, buffer, before, version in buffers:
-            if buffer._version != version:
-                buffer.detach().copy_(before)
-            module._buffers[name] = buffer
 
 
 def _owner(path: str) -> str:

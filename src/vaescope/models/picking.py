@@ -14,7 +14,7 @@ from vaescope.models.hearing import Heard, output_name
 from vaescope.registry import suggestion
 
 Selector = str | re.Pattern[str] | type[nn.Module] | nn.Module | Callable[[str, nn.Module], bool]
-Selection = Selector | Sequence[Selector] | None
+Selection = Selector | Iterable[Selector] | None
 
 PARTS = re.compile(r"(?P<path>.*?)(?:\.call(?P<count>\d+))?(?P<way>(?:\[[^\]]*\])*)")
 NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
@@ -155,6 +155,8 @@ def _named(
     if said in others or WRAPPING.sub("", said) in others:
         name = said if said in others else WRAPPING.sub("", said)
         holder = name.rpartition(".")[0]
+        while holder and holder not in names:
+            holder = holder.rpartition(".")[0]
         near = f" Did you mean {holder!r}?" if holder else f" Did you mean {output!r}, what the model gives?"
         raise UsageError(
             f"layers: {said!r} is a {others[name]}, not a module: its values do not depend on the data.{near}"

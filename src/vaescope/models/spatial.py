@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar, Final, final
 
@@ -30,7 +30,7 @@ class Reduction(ABC):
     """
 
     name: ClassVar[str]
-    channels: int | None = None
+    channels: int | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def width(self, shape: tuple[int, ...]) -> int:

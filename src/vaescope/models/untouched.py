@@ -3,7 +3,7 @@
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,10 @@ COPIED = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
 def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
     """Pass through a model without gradients; afterwards, also after an error, it is as it was.
 
-    What is put back: the training mode of each module, all buffers (the same tensors with the same values), hooks and
-    their order, gradients, and whatever attributes modules set, append to or count up as they are called; tensors among
-    them with their values. Not put back: values of parameters that a module writes in evaluation mode, and what is in
-    objects of the model's own.
+    What is put back: the training mode of each module, all buffers (the same tensors with the same values and version,
+    so that a graph under way holds), hooks and their order, gradients and whether parameters require them, and whatever
+    attributes modules set, append to or count up as they are called; tensors among them with their values. Not put
+    back: values of parameters that a module writes as it is called, what is in objects of the model's own.
 
     Modes are set module by module, not by `model.eval()`, since some models do more in `train` than to set the mode
     (merge weights, or keep normalisation layers in evaluation mode). `torch.compile` is out of force meanwhile, since
@@ -32,19 +32,22 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
     modules = list(model.modules())
     modes = [module.training for module in modules]
     kept = [_Kept(module) for module in modules]
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
+    tensors = tuple(tensor for was in kept for tensor, _ in was.tensors if not tensor.is_inference())
     try:
         if evaluation:
             for module in modules:
                 module.training = False
-        with torch.no_grad(), _eager(modules), _plain_attention():
+        with torch.no_grad(), _eager(), _plain_attention(), _same_version(tensors):
             yield
     finally:
         for module, mode, was in zip(modules, modes, kept, strict=True):
             was.put_back()
             if module.training != mode:
                 module.training = mode
-        for parameter, gradient in gradients:
+        for parameter, gradient, required in parameters:
+            if parameter.requires_grad != required:
+                parameter.requires_grad_(required)
             if parameter.grad is not gradient:
                 parameter.grad = gradient
 
@@ -114,12 +117,19 @@ def _same(tensor: Tensor, values: Tensor) -> bool:
 
 
 @contextmanager
-def _eager(modules: list[nn.Module]) -> Iterator[None]:
+def _eager() -> Iterator[None]:
     """No compiled code, where there may be some: PyTorch's compiler is imported once something was compiled."""
     if "_dynamo" not in vars(torch):
         yield
         return
     with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
+def _same_version(tensors: tuple[Tensor, ...]) -> Iterator[None]:
+    """A graph under way goes by versions; `untouched` gives the tensors the values that belong to theirs."""
+    with cast(Any, torch.autograd)._unsafe_preserve_version_counter(tensors):
         yield
 
 

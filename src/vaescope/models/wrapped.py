@@ -1,6 +1,10 @@
 """Models in wrappers: what is inside, and the names its modules have without them."""
 
+from collections.abc import Iterator
+
+import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 INSIDE = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "module")
 """The attributes in which torch.compile, FSDP, activation checkpoints, Lightning's Fabric and DataParallel keep it."""
@@ -25,7 +29,7 @@ def inside(model: nn.Module) -> nn.Module:
 
 
 def clean_paths(model: nn.Module) -> dict[nn.Module, str]:
-    """Each module that is no wrapper -> its dotted path without wrappers; "" for the model itself.
+    """Each module that is no wrapper and may have hooks -> its dotted path without wrappers; "" for the model itself.
 
     >>> model = nn.Sequential(nn.DataParallel(nn.Sequential(nn.ReLU())))
     >>> sorted(clean_paths(model).values())
@@ -35,12 +39,11 @@ def clean_paths(model: nn.Module) -> dict[nn.Module, str]:
 
     def walk(module: nn.Module, path: str) -> None:
         module = inside(module)
-        if module in found:
+        if module in found or isinstance(module, torch.jit.ScriptModule):  # which takes no hooks
             return
         found[module] = path
-        for name, child in module._modules.items():
-            if child is not None:
-                walk(child, f"{path}.{name}".removeprefix("."))
+        for name, child in _children(module):
+            walk(child, f"{path}.{name}".removeprefix("."))
 
     walk(model, "")
     return found
@@ -52,15 +55,21 @@ def clean_aliases(model: nn.Module) -> dict[str, nn.Module]:
 
     def walk(module: nn.Module, path: str, above: tuple[nn.Module, ...]) -> None:
         module = inside(module)
-        if module in above:
+        if module in above or isinstance(module, torch.jit.ScriptModule):
             return
         found[path] = module
-        for name, child in module._modules.items():
-            if child is not None:
-                walk(child, f"{path}.{name}".removeprefix("."), (*above, module))
+        for name, child in _children(module):
+            walk(child, f"{path}.{name}".removeprefix("."), (*above, module))
 
     walk(model, "", ())
     return found
+
+
+def _children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Those that make representations: not those that only make a layer's weights, as weight normalisation does."""
+    for name, child in module._modules.items():
+        if child is not None and not (name == "parametrizations" and is_parametrized(module)):
+            yield name, child
 
 
 def _is_named_module(module: nn.Module) -> bool:

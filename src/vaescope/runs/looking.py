@@ -1,6 +1,7 @@
 """Looks at somebody's model: what its layers and its posterior are on the probe set, whatever its shape."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescope.data.feed import arrays, feed
+from vaescope.data.batch import arrays
+from vaescope.data.feed import feed
 from vaescope.errors import UsageError
 from vaescope.models.network import Layer, Part
 from vaescope.models.parts import Where, in_order, parts_of, posterior_of
@@ -19,7 +21,6 @@ from vaescope.runs.coordinates import coordinates
 from vaescope.runs.observation import Observation
 from vaescope.runs.probe import probe_noise
 
-Posterior = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
 LATENT = ("mean", "log_var", "sampled")
 LOG_VARIANCES = (-30.0, 20.0)  # to which diffusers clips them
 FEW = 2  # examples with which the shape of a model is found out
@@ -61,10 +62,11 @@ class Looking:
         forward: Callable[[nn.Module, Any], Any] | None = None,
         encoder: str | Sequence[str] | None = None,
         decoder: str | Sequence[str] | None = None,
-        posterior: Posterior | tuple[str, str] | bool | None = None,
+        posterior: Any = None,
         turned: bool = True,
     ) -> None:
         self._turned = turned
+        self._model = model
         self._probing: Probing | None = None
         self._codes: Probing | None = None
         self._layers: tuple[Layer, ...] = ()
@@ -99,8 +101,10 @@ class Looking:
         if self._probing is None:
             return Observation(step, (), {}, losses=losses)
         mean, log_var = self._posterior()
-        found = {name: _matrix(x) for name, x in self._probing.captured().items()}
-        seen = {**self._given, **self._in_order(found, mean, log_var)}
+        with self._listening() as given:
+            found = {name: _matrix(x) for name, x in self._probing.captured().items()}
+        sampled = _codes(given, mean)
+        seen = {**self._given, **self._in_order(found, mean, log_var, sampled)}
         if not self._layers:
             self._layers = tuple(Layer(name, self._part[name], x.shape[1]) for name, x in seen.items())
             self.latents = 0 if mean is None else mean.shape[1]
@@ -135,8 +139,32 @@ class Looking:
             )
         return mean, log_var
 
+    @contextmanager
+    def _listening(self) -> Iterator[list[Tensor]]:
+        """What the decoder is given meanwhile, where there is one module that is the decoder or begins it."""
+        heard: list[Tensor] = []
+        names = self._parts.decoder[-1:] or [name for name, part in self._part.items() if part == "decoder"][:1]
+        modules = dict(self._model.named_modules())
+        if not names or names[0] not in modules:
+            yield heard
+            return
+
+        def hear(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if args and isinstance(args[0], Tensor):
+                heard.append(args[0].detach().to("cpu", torch.float32, copy=True))
+
+        handle = modules[names[0]].register_forward_pre_hook(hear)
+        try:
+            yield heard
+        finally:
+            handle.remove()
+
     def _in_order(
-        self, found: Mapping[str, np.ndarray], mean: np.ndarray | None, log_var: np.ndarray | None
+        self,
+        found: Mapping[str, np.ndarray],
+        mean: np.ndarray | None,
+        log_var: np.ndarray | None,
+        sampled: np.ndarray | None,
     ) -> dict[str, np.ndarray]:
         """The layers with the posterior where it belongs: before the decoder, and once."""
         if mean is None or log_var is None:
@@ -154,12 +182,24 @@ class Looking:
         parts = in_order(found, self._where or Where("mean", "log_var"), self._parts, same)
         self._part |= {_apart(name): _plain(part) for name, part in parts.items() if name not in twins}
         rest = {_apart(name): x for name, x in found.items() if name not in twins}
-        noise = probe_noise(len(mean), mean.shape[1], 0).numpy()
-        codes["sampled"] = (mean + np.exp(0.5 * log_var) * noise).astype(np.float32)
+        if sampled is None:
+            noise = probe_noise(len(mean), mean.shape[1], 0).numpy()
+            sampled = mean + np.exp(0.5 * log_var) * noise
+        codes["sampled"] = sampled.astype(np.float32)
         names = [*rest]
         place = next((k for k, name in enumerate(names) if self._part[name] == "decoder"), len(names))
         before, after = names[:place], names[place:]
         return {n: rest[n] for n in before} | codes | {n: rest[n] for n in after}
+
+
+def _codes(given: Sequence[Tensor], mean: np.ndarray | None) -> np.ndarray | None:
+    """The codes that the decoder was given, where they are codes: one row an example, as wide as the means."""
+    if mean is None or not given or sum(map(len, given)) != len(mean):
+        return None
+    whole = torch.cat(list(given))
+    whole = whole.permute(0, 2, 3, 1) if whole.dim() == 4 else whole
+    codes = whole.flatten(1).numpy()
+    return codes if codes.shape == mean.shape else None
 
 
 def _held(probe: Any, n: int) -> tuple[list[Any], int]:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaescope.data.feed import Feed, arrays, bytes_of, copied, cut, described, examples, placed
+from vaescope.data.batch import arrays, bytes_of, copied, cut, described, examples, placed
+from vaescope.data.feed import Feed
 from vaescope.errors import ResourceError, UsageError, VaescopeError
 from vaescope.models.arguments import called, takes
 from vaescope.models.hearing import Heard, Hearing, may_stop, overheard, without_fixed
@@ -54,6 +55,10 @@ class Passing:
         if not isinstance(model, nn.Module):
             raise UsageError(f"model: expected a torch.nn.Module, got a {type(model).__name__}.")
         self._model = inside(model)
+        if isinstance(self._model, torch.jit.ScriptModule):
+            raise UsageError(
+                "model: TorchScript calls no hooks. Make the model from its Python class and load its weights."
+            )
         self._reduce, self._forward, self._seed, self._evaluation = reduce, forward, seed, evaluation
         self.progress = progress
         self._paths, self._names = clean_paths(model), clean_aliases(model)
@@ -72,7 +77,6 @@ class Passing:
             The first batch, and an iterator of the others.
         """
         batches = iter(feed.batches())
-        self._place()
         with self._as_it_was(feed) as seed:
             self.progress.check()
             batch = self._next(batches, 0, seed)
@@ -128,6 +132,7 @@ class Passing:
 
     @contextmanager
     def _as_it_was(self, feed: Feed) -> Generator[Callable[[int], None], None, None]:
+        self._place()
         own = [value for module in self._paths for value in vars(module).values() if is_generator(value)]
         with borrowed([self._device], (*feed.generators, *own)) as seed, untouched(self._model, self._evaluation):
             yield seed
@@ -142,11 +147,12 @@ class Passing:
 
         n = examples(batch)
         few, fewer = (cut(batch, count) if n > FEW else None for count in (FEW, FEW - 1))
+        heard: list[Heard] = []
         if few is not None:
             with suppress(VaescopeError):  # a model may want batches of one size, or have modules that few do not reach
-                heard = without_fixed(hear(few), FEW, hear(fewer), FEW - 1)
-                return picked(self._rules, heard, FEW, self._names)
-        return picked(self._rules, hear(batch), n, self._names)
+                heard = hear(few)
+                return picked(self._rules, without_fixed(heard, FEW, hear(fewer), FEW - 1), FEW, self._names)
+        return picked(self._rules, without_fixed(hear(batch), n, heard, FEW), n, self._names)
 
     def collected(self, feed: Feed, batches: Iterator[Any], most: int) -> list[Any] | None:
         """Copies of all batches; None where they take more bytes than `most`."""
@@ -222,6 +228,11 @@ def _advice(batch: Any) -> str:
         return ""
     if str(first.dtype).endswith("uint8"):
         return "\nImages of whole numbers are scaled first as in training, e.g. images / 255."
+    if len(first.shape) == 1:
+        return (
+            "\nA batch has the examples in its first axis; a list is one of batches: give examples as one tensor or "
+            "array, as a Dataset or as a DataLoader."
+        )
     if len(first.shape) == 4 and first.shape[-1] in (1, 3) and first.shape[1] not in (1, 3):
         return "\nConvolutions take (n, c, h, w): images.transpose(0, 3, 1, 2) of an array, .permute of a tensor."
     return ""

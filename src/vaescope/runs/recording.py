@@ -80,7 +80,7 @@ class Recording:
         self.told = told
         self.folder = self.path / "runs" / told.run
         self._run: Run | None = None
-        self._events: Events | None = None
+        self._size = 0  # of the events log, which is open only while it is written: a training may end at any moment
         file = self.path / "study.json"
         if file.exists():
             if not get_json(file).get("recorded"):
@@ -151,9 +151,9 @@ class Recording:
         self.manifest = replace(self.manifest, state="recording", snapshots=kept, weights=weights, reason="")
         runner = self._runner
         whole = b"".join(_lines_before(runner, step))
-        self._events = Events(runner, 0)
-        self._events.__enter__()
-        self._events.write(whole)
+        with Events(runner, 0) as events:
+            events.write(whole)
+        self._size = len(whole)
         self._heartbeat = Heartbeat(runner.path, self._run)
         return sorted(kept)
 
@@ -175,7 +175,7 @@ class Recording:
             snapshots[step] = runner.save_tensors(f"representations/step-{step:09d}.safetensors", tensors, step)
         if weights is not None:
             kept[step] = runner.save_tensors(f"weights/step-{step:09d}.safetensors", _apart(weights), step)
-        self.note(step, observation.losses, _kl(observation))
+        self.note(step, observation.losses, _kl(observation), durably=True)
         self.save(step, snapshots=snapshots, weights=kept)
 
     def representations(self, step: int) -> dict[str, np.ndarray]:
@@ -184,21 +184,22 @@ class Recording:
 
     def save(self, step: int, **changes: Any) -> None:
         """Bring the manifest up to date."""
-        if self._events is not None:
-            self._events.sync()
-            changes["events_bytes"] = self._events.size
-        self.manifest = replace(self.manifest, step=step, **changes)
+        self.manifest = replace(self.manifest, step=step, events_bytes=self._size, **changes)
         self._runner.save(self.manifest)
 
-    def note(self, step: int, losses: Mapping[str, float], kl: Sequence[float] = ()) -> None:
+    def note(self, step: int, losses: Mapping[str, float], kl: Sequence[float] = (), durably: bool = False) -> None:
         """Add a line to the events log."""
-        if self._events is None or not (losses or len(kl)):
+        if not (losses or len(kl)):
             return
         event: dict[str, Any] = {"step": step, **{k: float(v) for k, v in losses.items()}}
         if len(kl):
             event |= {"kl_per_latent": [float(v) for v in kl]}
             event.setdefault("kl", float(sum(kl)))
-        self._events.add(event)
+        with Events(self._runner, self._size) as events:
+            events.add(event)
+            if durably:
+                events.sync()
+        self._size = events.size
 
     def beat(self, step: int, loss: float) -> None:
         """Say that the training is alive, at most once a second."""
@@ -206,12 +207,10 @@ class Recording:
 
     def close(self, step: int, state: str | None = None) -> None:
         """Stop writing; a state of "done" says that there will be no other snapshots."""
-        if self._run is None or self._events is None:
+        if self._run is None:
             return
         self.save(step, **({"state": state} if state else {}))
         self._heartbeat.end()
-        self._events.__exit__()
-        self._events = None
 
 
 def _kl(observation: Observation) -> Sequence[float]:

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescope.data.dataset import Dataset
-from vaescope.models.objective import gaussian_kl
 from vaescope.models.network import Posterior
+from vaescope.models.objective import gaussian_kl
 from vaescope.models.reconstruction import value_and_notes
 from vaescope.progress import Progress
 from vaescope.runs.batches import Order, batches
@@ -126,7 +126,10 @@ def _first_of(decoder: nn.Module) -> str:
 def _losses(learner: Learner, images: np.ndarray, noise: np.ndarray) -> tuple[float, float, float]:
     learner.network.eval()
     x = torch.from_numpy(images)
-    parts = [through(learner.network, x[k : k + 250], torch.from_numpy(noise[k : k + 250]), False) for k in range(0, len(x), 250)]
+    parts = [
+        through(learner.network, x[k : k + 250], torch.from_numpy(noise[k : k + 250]), False)
+        for k in range(0, len(x), 250)
+    ]
     one = type(parts[0])(*(torch.cat(values) for values in zip(*parts, strict=True)))
     posterior = Posterior(one.mean, one.log_var)
     rebuilt, _ = value_and_notes(learner.reconstruction.of(one.logits, x, dict(learner.learned.items())))

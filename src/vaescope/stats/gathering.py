@@ -168,16 +168,16 @@ def differing_scores(results: "Results", what: matched.What, measure: str, step:
     places = [{slot: k for k, slot in enumerate(results.slots_of(i))} for i in range(len(runs))]
     rows: list[tuple[Any, ...]] = []
     for i, j in matched.matched(runs, what):
-        at = runs[i].snapshots[-1] if step is None else step
+        at = [runs[side].snapshots[-1] if step is None else step for side in (i, j)]  # recorded runs end where they end
         block = read(i, j)
         names = [matched.value(runs[side], what) for side in (i, j)]
         head = measure, what, *results.study.called(runs[i]), runs[i].id, runs[j].id, *names
         for layer, part in results.parts_of(runs[i].id).items():
-            ends = [places[side].get((at, layer)) for side in (i, j)]
+            ends = [places[side].get((end, layer)) for side, end in zip((i, j), at, strict=True)]
             if ends[0] is None or ends[1] is None:
                 continue
             score, reason = block.score[ends[0], ends[1]], Reason(int(block.reason[ends[0], ends[1]])).label
-            rows.append((*head, matched.shared_setting(runs[i], what), layer, part, at, score, reason))
+            rows.append((*head, matched.shared_setting(runs[i], what), layer, part, at[0], score, reason))
     return matched.frame(rows)
 
 

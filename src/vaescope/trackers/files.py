@@ -69,7 +69,7 @@ class TensorBoard:
 
     def __init__(self, writer: Any) -> None:
         self._folder = Path(writer) if isinstance(writer, str | Path) else None
-        self._writer = None if self._folder is not None else writer
+        self._writer: Any = None if self._folder is not None else writer
         if self._folder is not None:
             _summary_writer()
 

@@ -73,6 +73,7 @@ class Content:
         differing: objectives beside each other.
         examined: examinations that have a result.
         scores: disentanglement scores that have one.
+        recorded: whether somebody else trained the runs.
     """
 
     study: Study
@@ -86,6 +87,7 @@ class Content:
     differing: list[Compared]
     examined: tuple[str, ...]
     scores: tuple[str, ...]
+    recorded: bool = False
 
     @property
     def axes(self) -> Axes:
@@ -137,6 +139,7 @@ def content(results: Readable, tick: Callable[[], object] = lambda: None) -> Con
         differing=objectives_beside(results, measure) if similar else [],
         examined=tuple(name for name in ALL if len(getattr(evidence, name))),
         scores=tuple(str(name) for name in evidence.disentanglement["score"].unique()),
+        recorded=any(run.recorded is not None for run in runs),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from vaescope.stats.evidence import Evidence
+from vaescope.stats.examination import EXAMINATIONS
 from vaescope.views.leads import counted
 
 SHOWN_BY = {
@@ -20,7 +21,12 @@ SHOWN_BY = {
 
 
 def gaps(
-    runs: pd.DataFrame, evidence: Evidence, computed: Collection[str], asked: Collection[str], folder: str
+    runs: pd.DataFrame,
+    evidence: Evidence,
+    computed: Collection[str],
+    asked: Collection[str],
+    folder: str,
+    recorded: bool = False,
 ) -> list[dict[str, str]]:
     """What is missing from the page: what, why, and how to have it ("" where no command helps).
 
@@ -30,18 +36,22 @@ def gaps(
         computed: measures that have scores.
         asked: measures that the study asks for.
         folder: of the study, for the commands.
+        recorded: whether somebody else trained the runs: then nothing is expected that needs their network.
     """
     found = []
     ended = int((runs["state"] == "done").sum())
     left = int((~runs["state"].isin(["done", "diverged"])).sum())
     if left:
         why = f"{counted(left, 'run')} of {len(runs):,} not finished"
-        found.append({"what": "Runs", "why": why, "how": f"vaescope train {folder}"})
+        if recorded:
+            why = f"{counted(left, 'run')} of {len(runs):,} still recorded when this page was made"
+        found.append({"what": "Runs", "why": why, "how": f"vaescope {'report' if recorded else 'train'} {folder}"})
     without = [name for name in asked if name not in computed]
     if without and runs["snapshots"].sum():
         why = f"not computed: {', '.join(without)}"
         found.append({"what": "Similarities", "why": why, "how": f"vaescope compare {folder}"})
-    tables: Mapping[str, pd.DataFrame] = {name: getattr(evidence, name) for name in SHOWN_BY}
+    expected = [name for name in SHOWN_BY if not (recorded and EXAMINATIONS[name].asks_network)]
+    tables: Mapping[str, pd.DataFrame] = {name: getattr(evidence, name) for name in expected}
     empty = [name for name, table in tables.items() if not len(table)]
     if ended and len(empty) == len(tables):
         why = "the study has not been examined, so verdicts lack their controls"
@@ -54,6 +64,9 @@ def gaps(
         if few := unexamined(runs, evidence):
             why = f"{few} not examined yet"
             found.append({"what": "Some runs", "why": why, "how": f"vaescope examine {folder}"})
+    if recorded:
+        why = "a recorded run has no network here: no controls that need one, no pictures, no disentanglement"
+        found.append({"what": "Recorded runs", "why": why, "how": ""})
     seeds = runs["seed"].nunique()
     if seeds < 2:
         found.append({"what": "Intervals", "why": "one seed has none; give the study more seeds", "how": ""})

@@ -15,6 +15,7 @@ FEWEST = 4  # layers from which an order of depth means something
 IN_ORDER, SHUFFLED = 0.9, 0.5
 NAMED = 3
 ALPHA = 0.05
+TIE = 0.01  # between scores that are told as two digits
 
 
 def summary(found: Any) -> list[str]:
@@ -27,7 +28,11 @@ def summary(found: Any) -> list[str]:
     if not np.isfinite(found.matrix).any():
         return [*lines, "No pair of layers has a score; the warnings say why."]
     best = found.best()
-    lines += _within(found, best) if found.own else [*_same_named(found), *_matches(found, best)]
+    if found.own:
+        lines += _within(found, best)
+    else:
+        lines += _same_named(found)
+        lines += _matches(found, best) if set(found.shared) - set(found.identical) or not found.shared else []
     if "p_adjusted" in found.extras:
         lines.append(_against_chance(found))
     if found.interval is not None:
@@ -67,7 +72,8 @@ def ignores(measure: Any) -> str:
 def number(value: float) -> str:
     """Two digits behind the point; three where two would make less than 1 a 1."""
     text = f"{value:.2f}"
-    text = f"{value:.4f}".rstrip("0") if text == "1.00" and value < 1 else text
+    if text == "1.00" and value < 1:
+        text = f"{value:.4f}" if value < 0.99995 else text
     return text.replace("-", "−").replace("−0.00", "0.00")
 
 
@@ -124,12 +130,16 @@ def _matches(found: Any, best: "pd.DataFrame") -> list[str]:
     shared = known[known["layer_a"].isin(found.shared)]
     lines = []
     if len(shared):
-        own = shared[shared["same_name"]]
-        others = shared[~shared["same_name"]]
-        text = f"For {len(own):,} of {counted(len(shared))} of the same name, the best match is that very layer"
+        theirs = np.array([found[name, name] for name in shared["layer_a"]])
+        near = shared["same_name"].to_numpy() | (np.abs(shared["score"].to_numpy() - theirs) < TIE)
+        others = shared[~near]
+        text = f"For {int(near.sum()):,} of {counted(len(shared))} of the same name, that very layer is the best match"
+        text += "" if shared["same_name"][near].all() else f", or as good to within {TIE:g}"
         if len(others):
             cases = [
-                f"{r.layer_a} is nearest to {r.layer_b} ({number(r.score)})" for r in others.head(NAMED).itertuples()
+                f"{r.layer_a} is more like {r.layer_b} ({number(r.score)}) than its namesake "
+                f"({number(found[r.layer_a, r.layer_a])})"
+                for r in others.head(NAMED).itertuples()
             ]
             text += f"; {', '.join(cases)}" + (f" and {len(others) - NAMED:,} more" if len(others) > NAMED else "")
         lines.append(text + ".")
@@ -182,11 +192,11 @@ def _against_chance(found: Any) -> str:
 
 
 def _told(row: Any) -> str:
-    """`encoder.3 0.82 [0.80, 0.84]`."""
-    text = f"{row['layer']} {number(row['score'])}"
+    """`encoder.3 (0.82, 0.80 to 0.84)`."""
+    text = number(row["score"])
     if "low" in row.index and np.isfinite(row["low"]):
-        text += f" [{number(row['low'])}, {number(row['high'])}]"
-    return text
+        text += f", {number(row['low'])} to {number(row['high'])}"
+    return f"{row['layer']} ({text})"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -46,7 +46,12 @@ def _opening(doc: str | None) -> str:
 
 
 def paragraphs(
-    study: Study, extents: Mapping[str, Extent], examined: Sequence[str], scores: Sequence[str], versions: str
+    study: Study,
+    extents: Mapping[str, Extent],
+    examined: Sequence[str],
+    scores: Sequence[str],
+    versions: str,
+    recorded: bool = False,
 ) -> Paragraphs:
     """Training, objectives, representations, each measure and examination, intervals, limits, versions.
 
@@ -56,13 +61,14 @@ def paragraphs(
         examined: the examinations that have a result.
         scores: the disentanglement scores that have one.
         versions: what the page was made with.
+        recorded: whether somebody else trained the runs.
 
     Returns:
         Titles and the paragraphs under each.
     """
-    told: Paragraphs = [("Training", _training(study))]
+    told: Paragraphs = [("Training", _recorded(study) if recorded else _training(study))]
     told += [(name, _body(OBJECTIVES.get(name))) for name in study.objectives if name in OBJECTIVES]
-    told.append(("Representations", _representations(study)))
+    told.append(("Representations", _kept(study) if recorded else _representations(study)))
     for name, choice in study.measures.items():
         extent = _extent(name, choice.pairs, choice.n or study.probe.n, extents)
         told.append((titles([name])[name], [*_body(MEASURES.get(name)), extent]))
@@ -138,6 +144,25 @@ def _representations(study: Study) -> list[str]:
         f"{study.probe.seed}.",
         "The decoder is fed from the posterior mean; the sampled representation uses one fixed draw of noise. Layers "
         "that only reshape another are left out.",
+    ]
+
+
+def _recorded(study: Study) -> list[str]:
+    steps = spread(study.snapshot_steps, 14)
+    some = "among others " if len(steps) < len(study.snapshot_steps) else ""
+    return [
+        "The runs were trained by their owner; a vaescope Recorder looked on. Objectives, settings and losses are what "
+        "the owner said they are.",
+        f"Snapshots {some}at steps {', '.join(f'{s:,}' for s in steps)}.",
+    ]
+
+
+def _kept(study: Study) -> list[str]:
+    return [
+        f"Each layer on the same {study.probe.n:,} probe examples, passed through the model as its owner does, in "
+        "evaluation mode, with the same random numbers at each snapshot: a decoder that is fed with samples gets samples "
+        "of one draw of noise.",
+        "Layers wider than there are examples were kept on their principal axes, which changes no score.",
     ]
 
 

@@ -118,12 +118,13 @@ def _pictures(
 ) -> _Made:
     runs = {run.id: run for run in results.folder.runs}
     each = max(2, MOST_PICTURES // max(len(steps), 1))
-    some = spread([run for run, found in steps.items() if found], MOST_PICTURES // 2)
+    some = spread([run for run, found in steps.items() if found and runs[run].recorded is None], MOST_PICTURES // 2)
     chosen = {run: spread(steps[run], each) for run in some}
     total = sum(len(found) for found in chosen.values())
     each_bytes = max(LEAST_PICTURE, PICTURE_BUDGET // max(total, 1))
     progress.stage("pictures", total)
-    made = _Made(left_out=sum(len(found) for found in steps.values()) - total)
+    of_ours = [found for run, found in steps.items() if runs[run].recorded is None]
+    made = _Made(left_out=sum(map(len, of_ours)) - total)
     for run, found in chosen.items():
         for step in found:
             progress.check()
@@ -165,6 +166,8 @@ def _html(found: Content, made: _Made, twins: Sequence[str]) -> str:
         ],
         no_pictures="No pictures could be made: the top of the page says why."
         if made.failed
+        else "Recorded runs have no pictures: their networks are not here."
+        if found.recorded
         else "No pictures yet: they need at least one snapshot.",
         picture_note=" ".join(made.without),
         walk_range=made.walk,

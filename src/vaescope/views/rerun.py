@@ -7,8 +7,17 @@ from typing import Any
 from vaescope.runs.study import Study
 
 
-def commands(study: Study, version: str) -> list[str]:
-    """What to type, line by line, with the file beside it saved as study.yaml."""
+def commands(study: Study, version: str, recorded: str | None = None) -> list[str]:
+    """What to type, line by line, with the file beside it saved as study.yaml.
+
+    Args:
+        study: the study.
+        version: of vaescope.
+        recorded: the folder, where somebody else trained the runs and only what follows can be made again.
+    """
+    if recorded is not None:
+        again = [f"vaescope {word} {recorded}" for word in ("compare", "examine", "claims", "report")]
+        return [f"pip install vaescope=={version}", *again]
     folder = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in study.name)[:80] or "study"
     return [
         f"pip install vaescope=={version}",

@@ -49,8 +49,8 @@ def square(
     colour = alt.Color(
         "score:Q",
         scale=alt.Scale(scheme="viridis", domain=list(domain), clamp=True),
-        title=title,
-        legend=alt.Legend(orient="top", gradientLength=200, gradientThickness=10),
+        title=f"{title}; framed: the best match of each row" if marked else title,
+        legend=alt.Legend(orient="top", gradientLength=200, gradientThickness=10, titleLimit=400),
     )
     known = base.transform_filter("isValid(datum.score)").mark_rect().encode(colour)
     missing = base.transform_filter("!isValid(datum.score)").mark_rect(color="#888", opacity=0.2)

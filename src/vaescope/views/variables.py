@@ -37,7 +37,9 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
         "setting": summary.setting(frames.runs, found.study.steps),
         "lede": " ".join(filter(None, [summary.headline(raw, corrected), answers.headline(found.verdicts)])),
         "caveats": summary.caveats(frames.runs, labels),
-        "missing": gaps.gaps(frames.runs, found.evidence, axes.measures, [*found.study.measures], found.folder),
+        "missing": gaps.gaps(
+            frames.runs, found.evidence, axes.measures, [*found.study.measures], found.folder, found.recorded
+        ),
         "verdicts": answers.answers(found.verdicts),
         "verdict_counts": answers.counts(found.verdicts),
         "judged_by": method.titles([found.evidence.measure])[found.evidence.measure] if found.verdicts else "",
@@ -68,13 +70,15 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
         "has_latents": found.explored.parts["latents"] is not None,
         "has_disentanglement": bool(found.explored.parts["disentanglement"]),
         "left_out": outcomes.left_out(axes, pairs, found.explored.curves_left_out),
-        "method": method.paragraphs(found.study, maps.extents, found.examined, found.scores, _versions()),
+        "method": method.paragraphs(
+            found.study, maps.extents, found.examined, found.scores, _versions(), found.recorded
+        ),
         "citations": method.citations(
             found.study, found.examined, found.scores, [verdict.claim for verdict in found.verdicts]
         ),
         "rerun": {
-            "commands": rerun.commands(found.study, version("vaescope")),
-            "yaml": rerun.yaml(found.study),
+            "commands": rerun.commands(found.study, version("vaescope"), found.folder if found.recorded else None),
+            "yaml": "" if found.recorded else rerun.yaml(found.study),
             "versions": _versions(),
         },
         "data": found.explored.described(main, found.opening, found.verdicts, pictures),

@@ -27,7 +27,7 @@ class Codes:
 
 
 def codes(subject: "Subject") -> Iterator[Codes]:
-    """The codes of each snapshot in order; those with values that are not finite are left out.
+    """The codes of each snapshot in order; those with values that are not finite are left out, and all of no VAE.
 
     Only the encoder is passed.
     """
@@ -42,6 +42,8 @@ def codes(subject: "Subject") -> Iterator[Codes]:
             if found.keys() == wanted:
                 break
         walk.close()
+        if found.keys() != wanted:  # a recorded model that is no VAE
+            return
         with np.errstate(over="ignore"):
             finite = all(np.isfinite(v).all() for v in (*found.values(), np.exp(found["log_var"])))
         if finite:

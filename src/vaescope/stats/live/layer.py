@@ -62,9 +62,10 @@ class LayerWatch:
     """
 
     def __init__(self, name: str, part: Part, rules: Rules) -> None:
-        self.name, self.part, self.rules = name, part, rules
+        self.name, self.rules = name, rules
+        self.part: Part = part
         self._kept: dict[int, Seen] = {}
-        self._previous: int | None = None
+        self._previous = -1
         self._settled, self._still = (Watch(rules.patience, rules.stretch) for _ in range(2))
 
     @property
@@ -95,17 +96,17 @@ class LayerWatch:
         corrected = dict(zip(steps, every.corrected(0, rules.confidence), strict=True))
         tellable = plain[origin].value < rules.highest_floor
         margins = {s: _above(rules.level, found) for s, found in corrected.items()}
-        lost = self._settled.judge(elapsed, margins, origin, may_begin=tellable)
+        lost = self._settled.judge(elapsed, margins, origin)
         both = {s: _lower(_above(rules.unchanged, plain[s]), _above(ARRIVED, corrected[s])) for s in steps}
         moving = self._still.judge(elapsed, both, origin)
-        since = self._settled.since if tellable else self._settled.ripe(elapsed, origin)
+        since = self._settled.since
         first = next(iter(self._settled.candidates), None)
         half = [s for s in steps[1:] if 2 * (s - origin) <= elapsed]
         then = self._still.since if moving is None else moving
         told = next((s for s in (since, lost, first) if s is not None), None)
         return Look(
             *(now.step, self.name, self.part),
-            previous=plain[self._previous] if self._previous in plain else NOTHING,
+            previous=plain.get(self._previous, NOTHING),
             start=plain[origin],
             half=corrected[half[-1]] if half else NOTHING,
             corrected=NOTHING if told is None else corrected[told],
@@ -122,7 +123,7 @@ class LayerWatch:
         """No similarity: whatever was believed or might have been is not any more."""
         lost, moving = self._settled.since, self._still.since
         self._settled, self._still = (Watch(self.rules.patience, self.rules.stretch) for _ in range(2))
-        self._previous = None
+        self._previous = -1
         return Look(step, self.name, self.part, lost=lost, moving=moving, reason=reason)
 
     def _keep(self, now: Seen, origin: int) -> None:

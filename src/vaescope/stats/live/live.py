@@ -1,12 +1,13 @@
 """Answers in words while a model is trained, from one observation after another."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vaescope.errors import RepresentationError, UsageError
+from vaescope.stats.convergence import HIGHEST_FLOOR
+from vaescope.stats.latents.collapse import IDLE
 from vaescope.stats.live import sentences
 from vaescope.stats.live.answer import Answer
 from vaescope.stats.live.latents import LatentWatch
@@ -36,7 +37,7 @@ class Live:
     at least `patience` such observations; and if training has gone on since for as long as until S (`stretch`). In
     other words: of the (squared) way from the start, at most 1 - level was made since S, and that over a doubling of
     the steps. It says nothing of what training would yet bring: what was said is taken back ("moved") when the
-    number falls below the level. docs/live.md has the formulas and what came of them.
+    number itself falls below the level. docs/live.md has the formulas and what came of them.
 
     A layer that still is `highest_floor` or more similar to the start is not said to have settled, and that is said
     once, when the first layer has. A part has settled when all its layers have, those as well by the same number, and
@@ -56,8 +57,8 @@ class Live:
         unchanged: of the similarity, for "no longer changes".
         highest_floor: above it a layer cannot be told to have settled.
         idle: nats; a latent that tells less is idle.
-        warm_up: steps before latents that were never used give an alarm. Where the weight of the KL term grows, give the
-            steps that takes.
+        warm_up: steps before latents that were never used give an alarm. Where the weight of the KL term grows, give
+            the steps that takes.
         kept: the most observations that are kept of a layer.
         leave_out: let a part settle by those of its layers alone that can be told.
 
@@ -80,20 +81,26 @@ class Live:
         patience: int = 2,
         confidence: float = 0.95,
         examples: int = 256,
-        **others: Any,
+        *,
+        stretch: float = 2.0,
+        unchanged: float = 0.999,
+        highest_floor: float = HIGHEST_FLOOR,
+        idle: float = IDLE,
+        warm_up: int = 1_000,
+        kept: int = 12,
+        leave_out: bool = False,
     ) -> None:
-        try:
-            self.rules = Rules(level, patience, confidence, examples, **others)
-        except TypeError:
-            known = ", ".join(list(Rules.__dataclass_fields__)[4:])
-            raise UsageError(f"Live: expected only {known} besides, got {', '.join(others)}.") from None
+        self.rules = Rules(
+            *(level, patience, confidence, examples, stretch, unchanged, highest_floor, idle, warm_up, kept, leave_out)
+        )
         self.answers: list[Answer] = []
         self.frozen: set[str] = set()
         self._layers: dict[str, LayerWatch] = {}
         self._latents = LatentWatch(self.rules)
         self._looks: dict[str, Look] = {}
         self._rows: list[tuple[Any, ...]] = []
-        self._standing: dict[str, Answer] = {}  # "settled encoder" -> the answer that holds
+        self._standing: dict[str, Answer] = {}  # "settled encoder" -> the answer that holds, with its numbers of today
+        self._told: dict[str, int] = {}  # the same -> the step since which it was last said to hold
         self._said: set[str] = set()
         self._step = -1
         self._n = 0
@@ -144,10 +151,10 @@ class Live:
     def flat(self) -> dict[str, float]:
         """The numbers of the last observation, for trackers; those that do not exist are left out.
 
-        "similarity_to_start/<layer>", "similarity_to_previous/<layer>", "floor_corrected/<layer>" (to the observation at
-        half the steps, the floor taken off, where that leaves something); "settled/<part or layer>" and "still/<…>" (the step since which);
-        "information/<latent>" and "kl/<latent>" (nats), "latents/in_use", "latents/active", "latents/mixed",
-        "latents/passive".
+        "similarity_to_start/<layer>", "similarity_to_previous/<layer>"; "floor_corrected/<layer>", to the observation at
+        half the steps, where the floor leaves something; "settled/<part or layer>" and "still/<layer>", the step
+        since which; "information/<latent>" and "kl/<latent>" in nats; "latents/in_use", "latents/active",
+        "latents/mixed" and "latents/passive".
         """
         names = {"similarity_to_start": "start", "similarity_to_previous": "previous", "floor_corrected": "half"}
         found = {
@@ -177,8 +184,8 @@ class Live:
         n = min((len(x) for x in observation.representations.values()), default=0)
         if observation.step <= self._step:
             raise UsageError(
-                f"Live: expected a step after {self._step:,}, got {observation.step:,}. Observe in the order of training; "
-                "for a training that begins anew make a new Live."
+                f"Live: expected a step after {self._step:,}, got {observation.step:,}. Observe in the order of "
+                "training; for a training that begins anew make a new Live."
             )
         if n < FEWEST:
             raise UsageError(f"Live: expected a probe set of at least {FEWEST} examples, got {n}. Take 256 or more.")
@@ -199,18 +206,21 @@ class Live:
     def _turned(self, answer: Answer | None, kind: str, where: str, may_begin: bool) -> Iterator[Answer]:
         """An answer where it is news, and "moved" where one no longer holds."""
         key = f"{kind} {where}"
-        before = self._standing.get(key)
+        before = self._standing.pop(key, None)
         if answer is None or answer.kind == "moved":
-            if before is not None:
-                del self._standing[key]
-                yield answer or replace(before, kind="moved")
-        elif before is None and may_begin:
-            self._standing[key] = answer
+            if before is not None and answer is not None:
+                yield answer
+            return
+        if before is None and not may_begin:
+            return
+        since = answer.since or 0
+        if before is None:
+            self._told[key] = since
             yield answer
-        elif before is not None:
-            self._standing[key] = answer
-            if before.since != answer.since:
-                yield sentences.later(answer, before)
+        elif since > self.rules.stretch * self._told[key]:
+            yield sentences.later(answer, self._told[key])
+            self._told[key] = since
+        self._standing[key] = answer
 
     def _of_parts(self) -> Iterator[Answer]:
         parts: dict[str, list[Look]] = {}
@@ -218,7 +228,7 @@ class Live:
             if name not in self.frozen:
                 parts.setdefault(look.part, []).append(look)
         for part, looks in parts.items():
-            if len(looks) > 1 and part != "other":
+            if part != "other":
                 yield from self._turned(sentences.of_part(part, looks, self.rules), "settled", part, True)
         yield from self._untellable(parts)
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from vaescope.errors import UsageError
-from vaescope.stats.convergence import HIGHEST_FLOOR
-from vaescope.stats.latents.collapse import IDLE
 
 FEWEST_KEPT = 8
 
@@ -17,17 +15,17 @@ class Rules:
         UsageError: one is out of its range.
     """
 
-    level: float = 0.98
-    patience: int = 2
-    confidence: float = 0.95
-    examples: int = 256
-    stretch: float = 2.0
-    unchanged: float = 0.999
-    highest_floor: float = HIGHEST_FLOOR
-    idle: float = IDLE
-    warm_up: int = 1_000
-    kept: int = 12
-    leave_out: bool = False
+    level: float
+    patience: int
+    confidence: float
+    examples: int
+    stretch: float
+    unchanged: float
+    highest_floor: float
+    idle: float
+    warm_up: int
+    kept: int
+    leave_out: bool
 
     def __post_init__(self) -> None:
         for name in ("level", "confidence", "unchanged", "highest_floor"):

@@ -1,8 +1,8 @@
 """A layer at a step as it is kept in memory, and how similar it is to itself at other steps, with an interval.
 
 Kept is the U-centred Gram matrix K~ of unit norm, of which debiased CKA is the inner product. Without example i it is,
-with t_i = sum_j K~_ij L~_ij, (sum t - c t_i) / sqrt((sum k - c k_i) (sum l - c l_i)), where c = 2 (n - 2) / (n - 3) and k, l
-are the same rows of each matrix with itself (`certainty.influence`). All intervals come from these n + 1 numbers.
+with t_i = sum_j K~_ij L~_ij, (sum t - c t_i) / sqrt((sum k - c k_i) (sum l - c l_i)), where c = 2 (n - 2) / (n - 3) and
+k, l are the same sums of each matrix with itself (`certainty.influence`). All intervals come from these n + 1 numbers.
 
 References:
     Székely & Rizzo (2014), Partial distance correlation with methods for dissimilarities. https://arxiv.org/abs/1310.2926

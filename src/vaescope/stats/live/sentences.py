@@ -62,9 +62,9 @@ def of_part(part: str, looks: Sequence[Look], rules: Rules) -> Answer | None:
     return _answer("settled", least, text, since, least.corrected, part)
 
 
-def later(answer: Answer, before: Answer) -> Answer:
-    """The same answer with another step since which it holds."""
-    return replace(answer, text=f"{answer.text} Not since step {step_name(before.since or 0)}, as was said before.")
+def later(answer: Answer, before: int) -> Answer:
+    """The same answer, where another step was said before."""
+    return replace(answer, text=f"{answer.text} Not since step {step_name(before)}, as was said before.")
 
 
 def untellable(part: str, looks: Sequence[Look], count: int, rules: Rules) -> Answer:

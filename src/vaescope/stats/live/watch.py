@@ -31,14 +31,13 @@ class Watch:
         """Steps that no observation has spoken against, ascending."""
         return tuple(self._confirmed)
 
-    def judge(self, elapsed: int, margins: Mapping[int, Reading], origin: int, may_begin: bool = True) -> int | None:
+    def judge(self, elapsed: int, margins: Mapping[int, Reading], origin: int) -> int | None:
         """Take in an observation.
 
         Args:
             elapsed: steps since the first observation.
             margins: candidate -> the margin now.
             origin: the step of the first observation.
-            may_begin: whether a candidate may now be believed that was not.
 
         Returns:
             The step that was believed until now, if it no longer is.
@@ -50,17 +49,9 @@ class Watch:
             else:
                 del self._confirmed[step]
         before = self.since
-        first = self.ripe(elapsed, origin)
         if before is None or before not in self._confirmed:
-            self.since = first if may_begin else None
+            self.since = self._ripe(elapsed, origin)
         return before if before is not None and self.since != before else None
-
-    def ripe(self, elapsed: int, origin: int) -> int | None:
-        """The earliest candidate if it has been confirmed often and long enough."""
-        first = next(iter(self._confirmed), None)
-        if first is None or self._confirmed[first] < self.patience:
-            return None
-        return first if elapsed >= self.stretch * (first - origin) else None
 
     def add(self, step: int) -> None:
         """A step that observations to come may confirm."""
@@ -70,3 +61,10 @@ class Watch:
         """Candidates of which nothing is kept any more."""
         for step in steps:
             self._confirmed.pop(step, None)
+
+    def _ripe(self, elapsed: int, origin: int) -> int | None:
+        """The earliest candidate if it has been confirmed often and long enough."""
+        first = next(iter(self._confirmed), None)
+        if first is None or self._confirmed[first] < self.patience:
+            return None
+        return first if elapsed >= self.stretch * (first - origin) else None

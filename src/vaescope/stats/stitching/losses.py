@@ -35,7 +35,7 @@ def loss_of(given: Given) -> Loss:
     if given not in NAMES:
         raise UsageError(
             f"loss: expected one of {', '.join(NAMES)}, or a function (output, batch) -> losses (n,), got {given!r}."
-            f"{suggestion(str(given), NAMES)}"
+            f"{suggestion(str(given), list(NAMES))}"
         )
     if given in ("reconstruction", "elbo"):
         return vae_losses(given == "elbo")

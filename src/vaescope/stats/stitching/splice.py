@@ -50,7 +50,7 @@ class Splice:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> None:
-        from vaescope.runs.gathered import length
+        from vaescope.data.joined import length
 
         self.n = n = length(batch)
         if not 0 < held_out < 1:
@@ -116,13 +116,14 @@ class Splice:
         """Losses of one batch of the examples to learn from, of which gradients may be taken with respect to values."""
         import torch
 
+        from vaescope.data.joined import rows as taken
         from vaescope.models.grafting import at
-        from vaescope.runs.gathered import rows as taken
 
         part = taken(self.batch, torch.from_numpy(self.places[LEARNED][rows]))
         with torch.no_grad():
             own = self._passed(model, part, LEARNED, rows)
-        with at(model, [site], lambda name, value: values.to(value.device)):
+        with at(model, [site], lambda name, value: values.to(value.device)) as begins:
+            begins()
             output = self._passed(model, part, LEARNED, rows)
         return self.loss(output, part, own)
 
@@ -130,7 +131,7 @@ class Splice:
         """What a model returns for some of the examples to learn from."""
         import torch
 
-        from vaescope.runs.gathered import rows as taken
+        from vaescope.data.joined import rows as taken
 
         return self._passed(model, taken(self.batch, torch.from_numpy(self.places[LEARNED][rows])), LEARNED, rows)
 
@@ -153,36 +154,40 @@ class Splice:
                 return given.to(value.device).expand(len(value), *given.shape[1:]).clone()
 
             with torch.no_grad(), nullcontext() if site is None else at(model, [site], put):
+                # One pass within each `at`: calls are counted from its beginning.
                 output = self._passed(model, part, HELD, rows)
-                if site is None:
-                    self._own[rows.start] = output
+            if site is None:
+                self._own[rows.start] = output
+            with torch.no_grad():
                 found.append(self.loss(output, part, self._own[rows.start]).double().cpu().numpy())
         return np.concatenate(found)
 
     def _batches(self, which: str) -> Iterator[tuple[slice, Any]]:
         import torch
 
-        from vaescope.runs.gathered import rows as taken
+        from vaescope.data.joined import rows as taken
 
         for rows in self.slices(which):
             self.progress.check()
             yield rows, taken(self.batch, torch.from_numpy(self.places[which][rows]))
 
     def _passed(self, model: "nn.Module", part: Any, which: str, rows: slice) -> Any:
-        from vaescope.models.making import drawing_from
+        from vaescope.data.batch import placed
+        from vaescope.models.randomness import borrowed
         from vaescope.runs.draw import draw
-        from vaescope.runs.gathered import sent_to
 
-        device = device_of(model)
-        with drawing_from(draw(f"stitch {which}", self.seed, rows.start), device):
-            return sent_back(self.forward(model, sent_to(part, device)))
+        device, floating = home_of(model)
+        with borrowed([device]) as seed:
+            seed(draw(f"stitch {which}", self.seed, rows.start).initial_seed())
+            return sent_back(self.forward(model, placed(part, device, floating)))
 
 
-def device_of(model: "nn.Module") -> "torch.device":
-    """Where a model is: where its first parameter is, the CPU without any."""
+def home_of(model: "nn.Module") -> "tuple[torch.device, torch.dtype]":
+    """Where a model is and the type of its numbers: those of its first parameter, the CPU and float32 without any."""
     import torch
 
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
+    parameters = (p for p in model.parameters() if p.is_floating_point())
+    return next(((p.device, p.dtype) for p in parameters), (torch.device("cpu"), torch.float32))
 
 
 def sent_back(output: Any) -> Any:
@@ -197,22 +202,19 @@ def sent_back(output: Any) -> Any:
 
 
 def called(model: "nn.Module", batch: Any) -> Any:
-    """A model called with a batch: with the tensor, the tensors of a dict by name, or the first of a tuple.
+    """A model called with a batch, as `vaescope.capture` does.
 
     A `Network` of this package gives its posterior and the logits of the pixels; codes are the posterior means, or
     sampled with the noise that is the second part of the batch.
     """
+    from vaescope.models import arguments
     from vaescope.models.network import Network, sample
 
-    if isinstance(model, Network):
-        images, noise = (batch[0], batch[1]) if isinstance(batch, tuple) and len(batch) > 1 else (_first(batch), None)
-        posterior = model.encode(images)
-        return posterior, model.decode(posterior.mean if noise is None else sample(posterior, noise))
-    return model(**batch) if isinstance(batch, Mapping) else model(_first(batch))
-
-
-def _first(batch: Any) -> Any:
-    return batch[0] if isinstance(batch, tuple) else batch
+    if not isinstance(model, Network):
+        return arguments.called(model, batch)
+    images, noise = (batch[0], batch[1]) if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)
+    posterior = model.encode(images[0] if isinstance(images, tuple) else images)
+    return posterior, model.decode(posterior.mean if noise is None else sample(posterior, noise))
 
 
 def leaves(model: "nn.Module", work: Splice) -> list[str]:

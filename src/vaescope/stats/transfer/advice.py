@@ -89,11 +89,11 @@ def advised(
     if not leaning:
         said = f"{name}: undecided. {why}"
     else:
-        stands = f"{position:.2f} of the way from an untrained network to a model of the target's own"
-        if math.isfinite(low):
-            stands += f" ({level:.0%} interval {low:.2f} to {high:.2f}, over {units})"
         ends = f"; the estimate alone says {leaning}" if word == "undecided" else ""
-        said = f"{name}: {word}{ends}. Its representations stand {stands}.{f' {why}' if why else ''}"
+        span = f", {level:.0%} interval {low:.2f} to {high:.2f} over {units}" if math.isfinite(low) else ""
+        scale = "0 is an untrained network, 1 another model of the target's own"
+        less = " It is less like the target's own than an untrained network is." if position < 0 else ""
+        said = f"{name}: {word}{ends}. Position {position:.2f}{span} ({scale}).{less}{f' {why}' if why else ''}"
     return Advice(part, word, leaning, position, low, high, layers, units if math.isfinite(low) else "", said)
 
 

@@ -31,7 +31,9 @@ def finished_runs(results: "Results", dataset: str) -> Runs:
     study, census = results.study, Census(results.folder)
     known = list(dict.fromkeys(study.called(run)[0] for run in results.folder.runs))
     if dataset not in known:
-        raise UsageError(f"{results.path}: no dataset {dataset!r}; there are {', '.join(known)}.{suggestion(dataset, known)}")
+        raise UsageError(
+            f"{results.path}: no dataset {dataset!r}; there are {', '.join(known)}.{suggestion(dataset, known)}"
+        )
     found: dict[str, dict[int, Run]] = {}
     for run in results.folder.runs:
         called, network = study.called(run)
