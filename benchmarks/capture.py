@@ -2,12 +2,12 @@
 
     python benchmarks/capture.py [--quick]
 
-Both pass the same batches through the same model in evaluation mode and end with one float32 array a layer; the bare loop
-allocates these beforehand, as one does who knows the shapes. Three cases: all innermost layers of the paper's conv VAE
-encoder in batches of 64; the same in small batches of 8, where what capture does for each batch shows; and the first layer
-alone, where capture breaks each pass off and the bare loop does not. `fixed` is what one `Probing.captured()` of 4 examples
-of a model of 101 modules costs beyond the bare pass: the model's state kept and put back. Exit code 1 if a claim does not
-hold. Times are of the processor, in turns, the best of some rounds.
+Both pass the same batches through the same model in evaluation mode and end with one float32 array a layer; the bare
+loop allocates these beforehand, as one does who knows the shapes. Three cases: all innermost layers of an encoder like
+the paper's in batches of 64; the same in batches of 8, where what capture does for each batch shows; and the first
+layer alone, where capture breaks each pass off and the bare loop does not. The fixed cost is what `Probing.captured()`
+of 4 examples of a model of 101 modules costs beyond the bare pass: the model's state is kept and put back. Exit code 1
+if a claim does not hold. Times are of the processor, in turns, the best of some rounds.
 """
 
 import sys
@@ -46,7 +46,7 @@ def by_hand(model: nn.Module, images: torch.Tensor, size: int, widths: dict[str,
 
     handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in widths]
     with torch.no_grad():
-        for start in range(0, len(images), size):  # noqa: B007 the hooks read it
+        for start in range(0, len(images), size):
             model(images[start : start + size])
     for handle in handles:
         handle.remove()

@@ -41,7 +41,6 @@ from vaescope.stats.live.live import Live
 BATCH, LATENTS, RATE, PROBE = 64, 10, 1e-4, 256
 HELD_OUT, LABELLED, ROWS = 2_000, 10_000, 500
 LEVELS = (0.98, 0.95, 0.9)  # of FreezeSettled; the first is what Live takes by itself
-MATCHED_TO = 0.95
 TURNS, IN_TURN = 4, 20  # blocks of steps over which rates are measured
 SCRATCH = Path(tempfile.gettempdir()) / "vaescope-benchmarks" / "freezing"
 
@@ -89,7 +88,7 @@ class Training:
         self.network = NETWORKS["conv"]((1, 64, 64), LATENTS)
         initialise(self.network, draw("initialise", seed))
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.objective = OBJECTIVES["beta_vae"](beta=beta)
+        self.objective = OBJECTIVES["beta_vae"](**{"beta": beta})
         self.adam = torch.optim.Adam(self.network.parameters(), lr=RATE, fused=True)
 
     def to(self, step: int) -> "Training":
@@ -248,18 +247,12 @@ def _since(live: Live) -> dict[str, int]:
 def conditions(plan: Plan, seed: int) -> dict[str, int | None]:
     """When to freeze, by condition: as FreezeSettled says, and at two random steps that look at nothing.
 
-    The one is uniform over as much of the training as has the mean of FreezeSettled's steps (at level .95) in its
-    middle, the other uniform in the logarithm over all of it but the first 1/64.
+    These are uniform over the last three quarters of the training: about where FreezeSettled freezes at level .95.
     """
-    found = {f"settled, level {level:g}": settles(plan, seed, level) for level in LEVELS}
-    known = [step for other in plan.seeds if (step := settles(plan, other, MATCHED_TO)) is not None]
-    centre = float(np.mean(known)) if known else plan.steps / 2
-    reach = min(centre, plan.steps - centre)
-    rng = np.random.default_rng([2205, 8399, seed])
-    drawn = {"random, matched": centre + reach * rng.uniform(-1, 1)}
-    drawn["random, any time"] = plan.steps * 64 ** -rng.uniform()
-    at = np.array(looked_at(plan.steps))
-    return found | {name: int(at[np.abs(at - step).argmin()]) for name, step in drawn.items()}
+    at, rng = np.array(looked_at(plan.steps)), np.random.default_rng([2205, 8399, seed])
+    drawn = {f"random {k}": plan.steps * rng.uniform(0.25, 1) for k in (1, 2)}
+    *most, last = [(f"settled, level {level:g}", settles(plan, seed, level)) for level in LEVELS]
+    return {**dict(most), **{name: int(at[np.abs(at - step).argmin()]) for name, step in drawn.items()}, **dict([last])}
 
 
 def restored(plan: Plan, seed: int, step: int) -> Training:
@@ -270,9 +263,9 @@ def restored(plan: Plan, seed: int, step: int) -> Training:
 
 def freeze(plan: Plan) -> None:
     """The same runs, with the encoder frozen at the step of each condition."""
-    for seed in plan.seeds:
-        for condition, step in conditions(plan, seed).items():
-            key = plan.key(seed, condition)
+    for condition in conditions(plan, plan.seeds[0]):
+        for seed in plan.seeds:
+            key, step = plan.key(seed, condition), conditions(plan, seed)[condition]
             if key in plan.results.known:
                 continue
             if step is None or step >= plan.steps:

@@ -22,7 +22,7 @@ exclude_patterns = ["_ext", "_static"]
 # Markdown
 myst_enable_extensions = ["colon_fence", "deflist", "linkify"]
 myst_linkify_fuzzy_links = False
-smartquotes = False  # "cka" stays what one types
+smartquotes_action = "D"  # dashes only: "cka" stays what one types
 myst_heading_anchors = 3
 myst_url_schemes = ["http", "https", "mailto"]
 suppress_warnings = ["config.cache"]

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # diffusers' AutoencoderKL, recorded while it learns
 #
-# The autoencoder of latent diffusion models, here very small and with random weights, trained for some steps on dSprites. A
-# `Recorder` keeps what its layers represent; then two of its checkpoints are compared. `AutoencoderKL.from_pretrained(...)`
-# goes the same way. It runs in half a minute on one core.
+# The autoencoder of latent diffusion models, here very small and with random weights, trained for some steps on
+# dSprites. A `Recorder` keeps what its layers represent; then two of its checkpoints are compared.
+# `AutoencoderKL.from_pretrained(...)` goes the same way. It runs in half a minute on one core.
 
 # %%
 import tempfile
@@ -28,20 +28,22 @@ model = AutoencoderKL(
     sample_size=32,
 )
 images = torch.from_numpy(vaescope.load_dataset("dsprites").images(range(0, 737_280, 1_000))[:, :, ::2, ::2].copy())
-training, probe = images[::2], images[1::2][:128]
+training, probe = images[::2], images[1::2][:100]
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(training)} images, {len(probe)} in the probe")
 
 # %% [markdown]
 # ## Training, with the one line
 #
-# `encoder`, `decoder` and the posterior are found: means and log variances are the halves of what `quant_conv` gives. The
-# layers to look at are the outputs of blocks; `layers=None` would take all innermost modules, some sixty.
+# `encoder`, `decoder` and the posterior are found: means and log variances are the halves of what `quant_conv` gives.
+# The layers to look at are the outputs of blocks; `layers=None` would take all innermost modules, some sixty.
 
 # %%
 LAYERS = ["encoder.down_blocks.*.resnets.0", "encoder.mid_block", "decoder.mid_block", "decoder.up_blocks.*.resnets.0"]
 optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
-record = vaescope.Recorder(model, folder / "study", probe=probe, layers=LAYERS, objective="kl", weights=True, tell=print)
-STEPS, KL = 80, 0.1
+record = vaescope.Recorder(
+    model, folder / "study", probe=probe, layers=LAYERS, objective="kl", weights=True, tell=print
+)
+STEPS, KL = 50, 0.1
 
 for step in range(STEPS):
     batch = training[torch.randint(len(training), (16,))]
@@ -70,8 +72,8 @@ curves = results.curves
 print(curves.pivot_table(index="layer", columns="step", values="score", sort=False).round(2).to_string())
 
 # %% [markdown]
-# The columns are steps, the numbers similarities to the end (debiased CKA). What stands at step 0 is the floor: what random
-# convolutions have in common with trained ones.
+# The columns are steps, the numbers similarities to the end (debiased CKA). What stands at step 0 is the floor: what
+# random convolutions have in common with trained ones.
 #
 # ## Two checkpoints
 #

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Two vision transformers, layer by layer
 #
-# Hugging Face's ViT in two sizes, with random weights, so nothing is downloaded: put `ViTModel.from_pretrained(...)` in
-# for trained ones. What do the layers of networks of different width and depth share before any training? It runs in
-# ten seconds on one core.
+# Hugging Face's ViT in two sizes, with random weights, so nothing is downloaded: put `ViTModel.from_pretrained(...)`
+# in for trained ones. What do the layers of networks of different width and depth share before any training? It runs
+# in ten seconds on one core.
 
 # %%
 import tempfile
@@ -34,8 +34,8 @@ print(f"{len(images)} images of {tuple(images.shape[1:])}")
 # %% [markdown]
 # ## What the layers represent
 #
-# `layers` takes names, globs, regular expressions, types. A layer of a transformer gives (n, tokens, features): by default
-# all of an example's numbers in one row; `reduce="average_pool"` takes the mean over tokens.
+# `layers` takes names, globs, regular expressions, types. A layer of a transformer gives (n, tokens, features): by
+# default all of an example's numbers in one row; `reduce="average_pool"` takes the mean over tokens.
 
 # %%
 found = vaescope.capture(small, images, layers="layers.*")
@@ -43,8 +43,8 @@ for layer, values in list(found.items())[:4]:
     print(f"{layer:40} {values.shape}")
 
 # %% [markdown]
-# The outputs of whole blocks are what one mostly wants. Their names are those of `named_modules()`, so a look at the names
-# tells the pattern; a wrong one is answered with what there is.
+# The outputs of whole blocks are what one mostly wants. Their names are those of `named_modules()`, so a look at the
+# names tells the pattern; a wrong one is answered with what there is.
 
 # %%
 blocks = [name for name, module in small.named_modules() if type(module).__name__ == "ViTLayer"]
@@ -55,8 +55,8 @@ print({layer: values.shape for layer, values in pooled.items()})
 # %% [markdown]
 # ## All layers of one with all of the other
 #
-# The two have different widths and depths. Debiased CKA may be read across them; `interval` says how much hangs on the choice
-# of images, `null` what chance alone would give.
+# The two have different widths and depths. Debiased CKA may be read across them; `interval` says how much hangs on
+# the choice of images, `null` what chance alone would give.
 
 # %%
 others = [name for name, module in large.named_modules() if type(module).__name__ == "ViTLayer"]
@@ -68,8 +68,8 @@ print(both.summary())
 
 # %% [markdown]
 # Random transformers of different sizes agree nearly as well as layers of one: what they share is the images and the
-# patches, not learning. So "two models are similar" says little before this floor is known. Trained weights are compared
-# with the same lines.
+# patches, not learning. So "two models are similar" says little before this floor is known. Trained weights are
+# compared with the same lines.
 
 # %%
 folder = Path(tempfile.mkdtemp())

@@ -294,6 +294,8 @@ def test_what_cannot_be_says_what_was_expected():
     adam = torch.optim.Adam(model.parameters())
     with pytest.raises(UsageError, match="LBFGS moves all weights as one"):
         FreezeSettled(torch.optim.LBFGS(model.parameters()))
+    with pytest.raises(UsageError, match=r"expected an optimiser of torch.optim, or several, got generator"):
+        FreezeSettled(model.parameters())
     with pytest.raises(UsageError, match=r"no part .encodr.*encoder"):
         FreezeSettled(adam, "encodr")
     with pytest.raises(UsageError, match="nothing to freeze"):

@@ -177,11 +177,20 @@ def test_a_convolution_between_sizes_is_least_squares_on_resized_maps():
     value, goal = inputs(9, 3, 8, 8), inputs(9, 2, 4, 4, seed=6)
     joint = Source(value).joint(goal, "conv", 0.0)
     small = nn.functional.interpolate(value, size=(4, 4), mode="bilinear", antialias=True)
-    x = small.permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()
-    y = goal.permute(0, 2, 3, 1).reshape(-1, 2).double().numpy()
-    design = np.hstack([x, np.ones((len(x), 1))])
-    expected = (design @ np.linalg.lstsq(design, y, rcond=None)[0]).reshape(9, 4, 4, 2).transpose(0, 3, 1, 2)
+    x, y = (v.permute(0, 2, 3, 1).double().numpy() for v in (small, goal))
+    flat_x, flat_y = ((v - v.mean(0)).reshape(-1, v.shape[-1]) for v in (x, y))
+    weights = np.linalg.lstsq(flat_x, flat_y, rcond=None)[0]
+    expected = (y.mean(0) + (x - x.mean(0)) @ weights).transpose(0, 3, 1, 2)
     assert joint(value).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_places_whose_values_hardly_vary_keep_their_means():
+    """Tokens with positions of their own: a map with one offset for all of them would be far worse than a constant."""
+    position = 10 * inputs(7, 5, seed=8)
+    value, goal = inputs(90, 7, 5), position + 0.1 * inputs(90, 7, 5, seed=9)
+    joint = Source(value).joint(goal)
+    assert joint.kind == "conv"
+    assert (joint(value) - goal).square().mean() < 1.1 * (goal - goal.mean(0)).square().mean()
 
 
 def test_kinds_follow_shapes():

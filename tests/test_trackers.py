@@ -7,8 +7,11 @@ import sys
 import warnings
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 
+import vaescope
 from vaescope.errors import ResourceError, UsageError
 from vaescope.trackers import Guarded, JsonLines, TensorBoard, guarded, tracker_of
 
@@ -252,3 +255,23 @@ def test_ctrl_c_in_a_tracker_is_not_swallowed():
 
     with pytest.raises(KeyboardInterrupt):
         guarded(Slow(), "unused").log(0, {}, [])
+
+
+def test_a_recorder_goes_on_with_the_other_trackers_where_one_is_broken(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    probe = np.random.default_rng([6, 4]).normal(size=(20, 5)).astype("float32")
+    broken, sound = Told(fails=(0, 1, 2)), Told()
+    with vaescope.Recorder(
+        model, tmp_path / "study", probe=probe, max_overhead=None, trackers=[broken, "jsonl", sound]
+    ) as record:
+        with pytest.warns(RuntimeWarning, match="Told failed at step 0"):
+            record(0, loss=2.0)
+        record(1, loss=1.0)
+        record(2)
+        with pytest.warns(RuntimeWarning, match="missed 3 of 3 looks"):
+            record.finish()
+    assert (sound.steps, sound.closed, broken.closed) == ([0, 1, 2], True, True)
+    kept = lines(tmp_path / "study" / "runs" / "run" / "answers.jsonl")
+    assert [line["step"] for line in kept] == [0, 1, 2]
+    assert kept[1]["values"]["loss"] == 1.0
+    assert {"similarity_to_start/0", "similarity_to_previous/2"} <= set(kept[1]["values"])

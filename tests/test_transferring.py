@@ -19,6 +19,7 @@ from vaescope.runs.store import StudyFolder
 from vaescope.runs.train import train
 from vaescope.stats.transfer.advice import Limits, word_of
 from vaescope.stats.transfer.seeds import SCORES, over_seeds
+from vaescope.stats.transfer.trial import in_words
 from vaescope.transferring import transfer, transfer_between
 
 
@@ -35,7 +36,7 @@ def folder(tmp_path_factory):
         [
             f"datasets=[{', '.join(datasets)}]",
             "objectives={beta_vae: {beta: 1}}",
-            *("seeds=3", "steps=4", "batch_size=8", "latents=3", "snapshots=[0, 4]", "measures=[cka]", "probe.n=40"),
+            *("seeds=3", "steps=2", "batch_size=4", "latents=3", "snapshots=[0, 2]", "measures=[cka]", "probe.n=40"),
             "examinations=[]",
         ],
     )
@@ -114,7 +115,7 @@ def test_words_ask_for_the_whole_interval():
 def test_policies_keep_and_train_what_they_say(folder):
     source, target = folder.runs[0], folder.runs[3]
     dataset = dataset_of(target)
-    weights = folder.run(source.id).snapshot(4)
+    weights = folder.run(source.id).snapshot(2)
     images, noise = dataset.images(np.arange(10)), np.zeros((10, 3), np.float32)
     for policy in POLICIES:
         learner = Learner(target, dataset.image_shape, len(dataset))
@@ -142,7 +143,7 @@ def test_policies_keep_and_train_what_they_say(folder):
 
 def test_nothing_trained_is_the_source_on_the_target(folder):
     source, target = folder.runs[0], folder.runs[3]
-    weights, dataset = folder.run(source.id).snapshot(4), dataset_of(target)
+    weights, dataset = folder.run(source.id).snapshot(2), dataset_of(target)
     images, noise = dataset.images(np.arange(10)), np.zeros((10, 3), np.float32)
     learner = Learner(target, dataset.image_shape, len(dataset))
     learner.network.load_state_dict(weights)
@@ -175,6 +176,19 @@ def test_a_study_of_two_datasets_gives_a_table_advice_and_a_trial(folder):
     assert "2 seeds: too few to be sure" in found.words()
     assert "<p>" in found._repr_html_()
     assert len(found.plot().to_dict()["hconcat"]) == 2
+
+
+def test_a_trial_that_contradicts_the_advice_says_so():
+    ends = {"anew": (0.0, 0.0, 0.0), "keep encoder": (5.0, 2.0, 8.0), "keep decoder": (-9.0, -12.0, -6.0)}
+    rows = [(policy, 100 - gain, gain, low, high, 200) for policy, (gain, low, high) in ends.items()]
+    rows.append(("the target's own", 80.0, 20.0, 18.0, 22.0, 200))
+    trial = pd.DataFrame(rows, columns=["policy", "loss", "gain", "low", "high", "steps"])
+    trial.attrs["difference"] = {"value": 14.0, "low": 9.0, "high": 19.0, "seeds": 3}
+    words = in_words(trial, {"encoder": "retrain", "latent": "keep", "decoder": "keep"})
+    assert [("speaks against" in line) for line in words] == [False, False, True, True]
+    words = in_words(trial, {"encoder": "keep", "decoder": "retrain"})
+    assert not any("speaks against" in line for line in words)
+    assert "14.0 nats per example lower" in words[0]
 
 
 def test_what_cannot_be_transferred_is_said(folder):

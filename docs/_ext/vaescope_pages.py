@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {"feature": "New", "change": "Changed", "fix": "Mended", "removal": "Removed"}
 WORDS = {"orthogonal": "rotations", "scaling": "scale", "translation": "shifts", "permutation": "order of features"}
@@ -45,7 +47,8 @@ def measure_table() -> str:
         low, high = (f"{bound:g}" for bound in measure.bounds)
         same, other = (high, low) if measure.larger_is_more_similar else (low, high)
         kept = measure.invariant_to
-        ignored = "any linear map" if "linear" in kept else ", ".join(w for t, w in WORDS.items() if t in kept)
+        turned = kept - {"permutation"} if "orthogonal" in kept else kept  # a new order is a rotation
+        ignored = "any linear map" if "linear" in kept else ", ".join(w for t, w in WORDS.items() if t in turned)
         flags = ("yes" if flag else "no" for flag in (measure.debiased, measure.symmetric, measure.metric))
         times = measure().pair_flops(1000, 1000, 1000) / unit
         cost = f"{times:,.0f}" if times >= 2 else f"{times:.2g}"
@@ -244,6 +247,15 @@ class Commands(Written):
         return commands()
 
 
+class Contributing(Written):
+    """`{contributing}`."""
+
+    def text(self) -> str:
+        text = self.depends_on(ROOT / "CONTRIBUTING.md").read_text()
+        text = re.sub(r"\]\(docs/([\w-]+\.md)", r"](\1", text)  # it lies one folder up
+        return re.sub(r"\[([^]]+)\]\(changes/README\.md\)", r"`\1`", text).partition("\n")[2]
+
+
 class Changelog(Written):
     """`{changelog}`."""
 
@@ -257,6 +269,18 @@ def _prepare(app: Sphinx, what: str, name: str, found: object, options: object, 
     lines[:] = as_rst(lines)
 
 
+def _offline(app: Sphinx, error: Exception | None) -> None:
+    """Warn of pages and styles that load something from the network; addresses to follow are no matter."""
+    if error is not None or app.builder.name not in ("html", "dirhtml"):
+        return
+    source = r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\ssrc="
+    loads = rf'(?:{source}|<link\b[^>]*\shref=)["\']?(?:https?:)?//'
+    for path in [*Path(app.outdir).rglob("*.html"), *Path(app.outdir).rglob("*.css")]:
+        pattern = loads if path.suffix == ".html" else r"(?:@import|url\()\s*[\"']?(?:url\([\"']?)?(?:https?:)?//"
+        if found := re.search(pattern, path.read_text()):
+            logger.warning("%s loads from the network: %s", path.name, found[0])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx."""
     app.add_directive("measure-table", MeasureTable)
@@ -265,5 +289,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("example", Example)
     app.add_directive("changelog", Changelog)
     app.add_directive("commands", Commands)
+    app.add_directive("contributing", Contributing)
     app.connect("autodoc-process-docstring", _prepare, priority=100)
+    app.connect("build-finished", _offline)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,6 +5,7 @@ from .console import show_progress as show_progress
 from .data.load import load_dataset as load_dataset
 from .fondue import Fondue as Fondue
 from .fondue import fondue as fondue
+from .freezing import FreezeSettled as FreezeSettled
 from .pipeline import lent as lent
 from .recorder import Recorder as Recorder
 from .replaying import replay as replay
@@ -35,6 +36,13 @@ from .stats.results import open as open
 from .stats.similarity import similarity as similarity
 from .stats.streaming.estimator import StreamingCKA as StreamingCKA
 from .stats.streaming.metric import streaming_cka_metric as streaming_cka_metric
+from .stitching import Stitch as Stitch
+from .stitching import stitch as stitch
+from .stitching_pairs import StitchMatrix as StitchMatrix
+from .stitching_pairs import stitch_matrix as stitch_matrix
+from .transferring import Transfer as Transfer
+from .transferring import transfer as transfer
+from .transferring import transfer_between as transfer_between
 from .zoo import SimilarityMatrix as SimilarityMatrix
 from .zoo import similarity_matrix as similarity_matrix
 

@@ -189,7 +189,7 @@ def _tell(found: "Comparison") -> None:
     from vaescope.views.likeness import number
 
     best = found.best()
-    own = {} if found.own else dict(zip(*(found.diagonal()[name] for name in ("layer", "score")), strict=True))
+    own = {} if found.own else dict(zip(*(found.diagonal()[name] for name in ("layer_a", "score")), strict=True))
     ends = "low" in best
     a, b = found.names
     columns = [f"layer of {a}", f"best match in {b}" if not found.own else "most similar other", "score"]

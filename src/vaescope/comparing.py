@@ -6,22 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from vaescope import cautions
 from vaescope.arrayfiles import read_arrays, rows_of
-from vaescope.comparison import Comparison
+from vaescope.comparison import Comparison, namesakes
 from vaescope.errors import UsageError, VaescopeError
 from vaescope.examples import held, rows_taken, shuffles
 from vaescope.progress import Progress
-from vaescope.sides import Asked, Side, has_model, picked, positive, side_of, titles_of
+from vaescope.sides import Asked, Side, has_model, is_loader, picked, positive, side_of, titles_of
 from vaescope.stats.certainty.intervals import Method
 from vaescope.stats.measure import Measure
 from vaescope.stats.similarity import chosen
 from vaescope.zoo import similarity_matrix
-
-FEW = 100
-"""Examples below which a score depends noticeably on which they are."""
-
-CONSTANT = 0.9  # share of features without any variation from which a layer is told of
-_COLUMNS = 4096  # looked at together
 
 
 def compare(
@@ -90,7 +85,7 @@ def compare(
     >>> found.best().round(2)[["layer_a", "layer_b", "score"]]
       layer_a layer_b  score
     0   early    only   1.00
-    1    late    only   0.58
+    1    late    only   0.55
     """
     from vaescope.runs.machine import memory_budget as quarter
 
@@ -101,12 +96,14 @@ def compare(
     interval = "jackknife" if interval is True else interval or None
     titles = titles_of(a, b, names)
     asked = Asked(n, seed, budget, trust_pickle, has_model(a) or has_model(b))
-    sides = [side_of(given, title, asked) for given, title in zip((a, b), titles, strict=False) if given is not None]
-    if not sides:
+    if a is None:
         raise UsageError("compare: expected a model, arrays or a path, got None.")
+    sides = [side_of(given, title, asked) for given, title in zip((a, b), titles, strict=False) if given is not None]
     notes = []
     if len(sides) == 2 and sides[0].module is not None and sides[1].module is not None:
-        notes = _kinds(sides[0].module, sides[1].module) + _kinship(sides[0], sides[1], same=a is b)
+        notes = cautions.of_kinds(sides[0].module, sides[1].module) + cautions.of_weights(
+            sides[0], sides[1], same=a is b
+        )
     _capture(
         sides,
         data,
@@ -118,6 +115,7 @@ def compare(
         {"reduce": reduce, "batch_size": batch_size},
         told,
     )
+    locations = cautions.of_rows(sides, reduce)
     notes = [*(note for side in sides for note in side.notes), *notes]
     labelled = [{f"{k} of {s.name}": x for k, x in s.arrays.items()} for s in sides]
     found = similarity_matrix(
@@ -140,7 +138,7 @@ def compare(
         found.reasons,
         found.n,
         found.widths,
-        (*notes, *_of_layers(sides), *_of_examples(found.n, interval), *found.warnings),
+        (*notes, *locations, *cautions.of_layers(sides), *cautions.of_examples(found.n, interval), *found.warnings),
         found.seconds,
         found.extras,
         names=(first.name, second.name),
@@ -166,7 +164,8 @@ def _capture(
     if data is not None and not models:
         raise UsageError("data: there is no model to show it to: only arrays are compared. Leave it out.")
     if isinstance(data, str | Path):
-        data = next(iter(read_arrays(data).values()))
+        arrays = read_arrays(data, memory_budget=asked.budget // 2)
+        data = arrays if len(arrays) > 1 else next(iter(arrays.values()))
     shown = data if len(models) < 2 else held(data, asked.n, asked.seed, common["batch_size"], asked.budget // 2)
     for side, options in zip(sides, own, strict=False):
         if side.module is None:
@@ -199,92 +198,19 @@ def _capture(
 
 def _rows(x: Any, data: Any, asked: Asked) -> Any:
     """The rows of an array that are taken; of what loads one, once it is loaded."""
-    if callable(x) and not hasattr(x, "shape"):
+    if is_loader(x):
         return lambda: _rows(x(), data, asked)
     total = int(x.shape[0])
     rows = rows_taken(data, total, asked.n, asked.seed) if asked.shown else rows_of(total, asked.n, asked.seed)
     return x if rows is None else x[rows]
 
 
-def _kinship(a: Side, b: Side, same: bool) -> list[str]:
-    """What the weights of two models have in common."""
-    from vaescope.models.kinship import kinship
-    from vaescope.models.wrapped import inside
-
-    assert a.module is not None  # noqa: S101
-    assert b.module is not None  # noqa: S101
-    if same or a.module is b.module:
-        return [f"{a.name} and {b.name} are the same model."]
-    found = kinship(inside(a.module).state_dict(), inside(b.module).state_dict())
-    if found.shared and len(found.equal) == found.shared:
-        return [f"{a.name} and {b.name} have the same weights, bit for bit, in all {found.shared} that they share."]
-    lines = []
-    if found.equal:
-        some = ", ".join(found.equal[:3]) + (" ..." if len(found.equal) > 3 else "")
-        lines.append(
-            f"{len(found.equal)} of {found.shared} weights of the same name are equal, bit for bit: {some}. Were they "
-            "frozen, or copied?"
-        )
-    if found.kin:
-        lines.append(
-            f"The weights of {a.name} and {b.name} are correlated (median {found.correlation:.2f}): they had the same "
-            "first weights, or one was trained from the other. Scores then say how far they moved apart, not that "
-            "training finds the same again."
-        )
-    return lines
-
-
-def _kinds(a: Any, b: Any) -> list[str]:
-    """Modules of the same name that are of different kinds: the name then says nothing."""
-    from vaescope.models.wrapped import clean_aliases
-
-    mine, other = ({k: m for k, m in clean_aliases(model).items() if k and not [*m.children()]} for model in (a, b))
-    shared = [k for k in mine if k in other]
-    unlike = [k for k in shared if type(mine[k]) is not type(other[k])]
-    if not unlike:
-        return []
-    some = ", ".join(f"{k} ({type(mine[k]).__name__} and {type(other[k]).__name__})" for k in unlike[:3])
-    return [
-        f"{len(unlike)} of {len(shared)} layers of the same name are of different kinds: {some}"
-        f"{' ...' if len(unlike) > 3 else ''}. That they have the same name need not mean anything."
-    ]
-
-
-def _of_layers(sides: Sequence[Side]) -> list[str]:
-    """Layers most of whose features never vary."""
-    found: dict[str, float] = {}
-    for side in sides:
-        for label, x in side.arrays.items():
-            if isinstance(x, np.ndarray) and x.ndim > 1 and len(x) > 1:
-                share = _constant_share(x.reshape(len(x), -1))
-                if CONSTANT <= share < 1:
-                    found[f"{label} of {side.name}"] = share
-    if not found:
-        return []
-    some = ", ".join(f"{label} ({share:.0%})" for label, share in [*found.items()][:5])
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return [f"Most features never vary: {some}{more}. Such a layer says little; its units may be dead."]
-
-
-def _constant_share(x: np.ndarray) -> float:
-    columns = range(0, x.shape[1], _COLUMNS)
-    same = sum(int((x[:, s : s + _COLUMNS] == x[:1, s : s + _COLUMNS]).all(axis=0).sum()) for s in columns)
-    return same / max(1, x.shape[1])
-
-
-def _of_examples(n: int, interval: str | None) -> list[str]:
-    if n >= FEW:
-        return []
-    how = "see the intervals" if interval else "interval='jackknife' shows how much"
-    return [f"n = {n} examples are few: scores depend on which they are ({how})."]
-
-
 def _identical(a: Side, b: Side) -> tuple[str, ...]:
-    """Labels of both whose values are equal, bit for bit."""
+    """Layers of the first whose namesakes in the second have equal values, bit for bit."""
     same = []
-    for label, x in a.arrays.items():
-        y = b.arrays.get(label)
-        if y is None or not hasattr(x, "shape") or not hasattr(y, "shape"):
+    for label, other in namesakes(list(a.arrays), list(b.arrays)).items():
+        x, y = a.arrays[label], b.arrays[other]
+        if not hasattr(x, "shape") or not hasattr(y, "shape"):
             continue
         if tuple(x.shape) == tuple(y.shape) and np.array_equal(_plain(x), _plain(y), equal_nan=True):
             same.append(label)

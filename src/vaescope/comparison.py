@@ -1,6 +1,9 @@
 """What a comparison of two models found: the matrix of their layers, and what people ask of it first."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +17,33 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def namesakes(rows: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Label among the rows -> label of the same name among the columns.
+
+    Where no name is in both, but most of one side's are the other's behind one prefix, as where a model is part of
+    another, the names are held to be the same but for that prefix.
+
+    >>> namesakes(["a", "b"], ["b", "c"])
+    {'b': 'b'}
+    >>> namesakes(["norm", "blocks.0"], ["vit.norm", "vit.blocks.0", "head"])
+    {'norm': 'vit.norm', 'blocks.0': 'vit.blocks.0'}
+    """
+    there = set(columns)
+    if same := {label: label for label in rows if label in there}:
+        return same
+    inner, outer = (rows, columns) if len(rows) <= len(columns) else (columns, rows)
+    for short, long in ((inner, outer), (outer, inner)):
+        ends = [
+            (name.removesuffix(label), label, name) for label in short for name in long if name.endswith(f".{label}")
+        ]
+        counts = Counter(prefix for prefix, _, _ in ends)
+        if counts and counts.most_common(1)[0][1] > len(short) / 2:
+            prefix = counts.most_common(1)[0][0]
+            pairs = {label: name for p, label, name in ends if p == prefix}
+            return pairs if short is rows else {name: label for label, name in pairs.items()}
+    return {}
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison(SimilarityMatrix):
     """Scores of every layer of one model with every layer of another, on the same examples.
@@ -24,7 +54,7 @@ class Comparison(SimilarityMatrix):
     Attributes:
         names: what the two are called.
         own: whether the model was compared with itself.
-        identical: layers of the same name that gave the same numbers, bit for bit.
+        identical: layers of the first whose namesakes gave the same numbers, bit for bit.
         interval: "jackknife" or "subsample" where "low" and "high" are there, else None.
         level: intended coverage of the interval.
     """
@@ -54,7 +84,8 @@ class Comparison(SimilarityMatrix):
         frame = self.to_pandas(tidy=True).rename(columns={"x": "layer_a", "y": "layer_b"})
         a, b = self.matrix.shape
         widths = np.repeat(self.widths[0], b), np.tile(self.widths[1], a)
-        frame = frame.assign(same_name=frame["layer_a"] == frame["layer_b"], width_a=widths[0], width_b=widths[1])
+        same = frame["layer_a"].map(self.namesakes) == frame["layer_b"]
+        frame = frame.assign(same_name=same, width_a=widths[0], width_b=widths[1])
         first = ["layer_a", "layer_b", "score", *self.extras, "reason", "same_name"]
         return frame[first + [name for name in frame.columns if name not in first]]
 
@@ -81,7 +112,7 @@ class Comparison(SimilarityMatrix):
                     "layer_b": "" if j is None else self.columns[j],
                     "score": np.nan if j is None else self.matrix[i, j],
                     **self._bounds(i, j),
-                    "same_name": j is not None and self.columns[j] == label,
+                    "same_name": j is not None and self.columns[j] == self.namesakes.get(label),
                     "second": "" if k is None else self.columns[k],
                     "second_score": np.nan if k is None else self.matrix[i, k],
                 }
@@ -92,8 +123,9 @@ class Comparison(SimilarityMatrix):
         """The layers of the same name in both, in the order of the first: which layers differ?
 
         Returns:
-            layer, score, low and high where there is an interval, identical (the same numbers, bit for bit), reason
-            ("ok", or why there is no score). No rows where no layer has the same name in both.
+            layer_a, layer_b (the same but for a prefix, see `namesakes`), score, low and high where there is an
+            interval, identical (the same numbers, bit for bit), reason ("ok", or why there is no score). No rows where
+            no layer has the same name in both.
 
         Raises:
             UsageError: the model was compared with itself.
@@ -107,16 +139,18 @@ class Comparison(SimilarityMatrix):
             )
         ends = [name for name in ("low", "high") if name in self.extras]
         rows = []
-        for label in self.shared:
-            i, j = self.rows.index(label), self.columns.index(label)
+        for label, other in self.namesakes.items():
+            i, j = self.rows.index(label), self.columns.index(other)
             reason = Reason(int(self.reasons[i, j])).label
-            rows.append([label, self.matrix[i, j], *self._bounds(i, j).values(), label in self.identical, reason])
-        return pd.DataFrame(rows, columns=["layer", "score", *ends, "identical", "reason"])
+            rows.append(
+                [label, other, self.matrix[i, j], *self._bounds(i, j).values(), label in self.identical, reason]
+            )
+        return pd.DataFrame(rows, columns=["layer_a", "layer_b", "score", *ends, "identical", "reason"])
 
-    @property
-    def shared(self) -> tuple[str, ...]:
-        """The layers that have the same name in both, in the order of the first."""
-        return tuple(label for label in self.rows if label in set(self.columns))
+    @cached_property
+    def namesakes(self) -> dict[str, str]:
+        """Layer of the first -> layer of the same name in the second, in the order of the first."""
+        return namesakes(self.rows, self.columns)
 
     def plot(self) -> "alt.LayerChart | alt.FacetChart":
         """A heatmap: the first model's layers from top to bottom, the second's from left to right.

@@ -10,7 +10,8 @@ from vaescope.errors import ResourceError, UsageError
 def held(data: Any, n: int | None, seed: int, batch_size: int, budget: int) -> Any:
     """Data that any number of models can be shown, each the same examples.
 
-    Tensors and arrays are given back as they are. Of anything else (a dataset with random transforms, a DataLoader that
+    Tensors, arrays and datasets of `vaescope`, which give the same examples each time, are given back as they are. Of
+    anything else (a dataset with random transforms, a DataLoader that
     shuffles, a generator) the batches are read once: both models see what came, though another pass would bring other
     examples, another order or other augmentation. They come as `vaescope.capture` with that seed would read them, and
     all random states are afterwards as they were.
@@ -27,12 +28,13 @@ def held(data: Any, n: int | None, seed: int, batch_size: int, budget: int) -> A
         ResourceError: they do not fit the budget.
     """
     from vaescope.data.batch import bytes_of, examples
+    from vaescope.data.dataset import Dataset
     from vaescope.data.feed import feed
     from vaescope.models.randomness import borrowed
     from vaescope.runs.draw import draw
 
     fed = feed(data, batch_size, n, choice_of(seed))
-    if fed.resident:
+    if fed.resident or isinstance(data, Dataset):
         return data
     kept, size = [], 0
     with borrowed((), fed.generators) as reseed:
@@ -43,9 +45,10 @@ def held(data: Any, n: int | None, seed: int, batch_size: int, budget: int) -> A
             if batch is None:
                 break
             size += bytes_of(batch)
-            if size > budget:
+            whole = size if kept or not fed.rows else size * max(1, fed.rows // examples(batch))
+            if whole > budget:
                 raise ResourceError(
-                    f"data: both models must see the same examples, so they are held: at least {size:,} bytes, more "
+                    f"data: both models must see the same examples, so they are held: at least {whole:,} bytes, more "
                     f"than the {budget:,} there are for them. Give n, the number of examples to take (some 1,000 will "
                     "do), or a larger memory_budget."
                 )

@@ -63,7 +63,7 @@ class FreezeSettled:
     outside of what is frozen as well go on training.
 
     Args:
-        optimiser: the optimiser, or all of them, that hold the weights. It is not changed, except that a hook notes
+        optimiser: the optimiser, or a list of all, that hold the weights. It is not changed, except that a hook notes
             the time of its steps.
         parts: "encoder", "decoder" or both; each is frozen as it settles.
         layers: names of layers, or globs of names, as `Live` knows them: frozen together, instead of `parts`, once each
@@ -81,7 +81,7 @@ class FreezeSettled:
 
     def __init__(
         self,
-        optimiser: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        optimiser: Any,
         parts: Sequence[str] | str = ("encoder",),
         *,
         layers: Sequence[str] | str = (),
@@ -100,10 +100,7 @@ class FreezeSettled:
                 )
         if not self.parts and not self.layers:
             raise UsageError("FreezeSettled: nothing to freeze. Give parts=('encoder',) or layers=['encoder.*'].")
-        given = (optimiser,) if isinstance(optimiser, torch.optim.Optimizer) else tuple(_each(optimiser))
-        self._optimisers = [
-            getattr(one, "optimizer", one) for one in given
-        ]  # those of accelerate and Lightning wrap one
+        self._optimisers = _each(optimiser)
         for one in self._optimisers:
             if isinstance(one, torch.optim.LBFGS):
                 raise UsageError(
@@ -277,10 +274,16 @@ class FreezeSettled:
         self._last = now
 
 
-def _each(optimisers: Any) -> Iterable[Any]:
-    if not isinstance(optimisers, Iterable):
-        raise UsageError(f"FreezeSettled: expected an optimiser or several, got {type(optimisers).__name__}.")
-    return optimisers
+def _each(given: Any) -> list[torch.optim.Optimizer]:
+    """The optimisers themselves; those of accelerate and Lightning wrap one."""
+    several = given if isinstance(given, list | tuple) else [given]
+    found = [getattr(one, "optimizer", one) for one in several]
+    for one in found:
+        if not isinstance(one, torch.optim.Optimizer):
+            raise UsageError(
+                f"FreezeSettled: expected an optimiser of torch.optim, or several, got {type(one).__name__}."
+            )
+    return found
 
 
 def _as_in_evaluation(module: nn.Module, _: Any) -> None:

@@ -34,14 +34,6 @@ Action = Callable[[nn.Module, Live, int], Iterable[Answer]]
 class Recorder:
     """Looks at a model in training now and then, and keeps what its layers represent.
 
-    ```python
-    record = vaescope.Recorder(model, "runs/mine", probe=images)
-    for step, batch in enumerate(loader):
-        record(step)
-        ...                         # your training step
-    record.finish(step + 1)
-    ```
-
     The folder is a study like any other: `vaescope report`, `claims` and `compare` work on it, also while training goes
     on. The model is as before after every call: weights, gradients, buffers, modes, hooks and random state, so the
     training takes the same steps with and without the recorder, bit for bit.
@@ -75,9 +67,9 @@ class Recorder:
         log_every: steps between losses in the log.
         measures: by which layers will be compared.
         live: whether to answer in words as training goes on; or a `Live` with thresholds of your own.
-        actions: called after each look, such as `vaescope.FreezeSettled`.
-        trackers: where numbers and answers go too: "jsonl", "tensorboard", a SummaryWriter, a wandb run, mlflow. One
-            that fails is left out with a warning.
+        actions: called after each look but the last, such as `vaescope.FreezeSettled`.
+        trackers: where numbers and answers go too: "jsonl", "tensorboard", a SummaryWriter, a wandb run, mlflow; one or
+            several. One that fails is told of once and tried again at each look; training goes on.
         tell: called with every new sentence, e.g. `print`.
 
     Attributes:
@@ -89,6 +81,14 @@ class Recorder:
 
     References:
         Design after Bonheme & Grzes (2022), who kept snapshots by hand. https://arxiv.org/abs/2205.08399
+
+    >>> images, model = torch.linspace(0, 1, 640).reshape(40, 16), nn.Linear(16, 4)
+    >>> record = Recorder(model, out / "mine", probe=images)
+    >>> for step in range(3):
+    ...     _ = record(step)  # and your training step
+    >>> _ = record.finish(3)
+    >>> record.results().runs["snapshots"].tolist()
+    [4]
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Recorder:
         measures: Sequence[str] = ("cka",),
         live: "bool | Live" = True,
         actions: Sequence[Action] = (),
-        trackers: Sequence[object] = (),
+        trackers: object = (),
         tell: Callable[[str], object] | None = None,
     ) -> None:
         if not isinstance(model, nn.Module):
@@ -166,7 +166,7 @@ class Recorder:
         )
         self._recording = Recording(folder, told) if self.active else None
         self.folder = Path(folder)
-        self._trackers: list[Tracker] = [guarded(t, self.folder, run) for t in trackers] if self.active else []
+        self._trackers: list[Tracker] = [guarded(t, self.folder, run) for t in _several(trackers)] if self.active else []
 
     def due(self, step: int) -> bool:
         """Whether a call at this step would look, if the budget allows."""
@@ -212,7 +212,7 @@ class Recorder:
         if not self._pace.allows(step) and not last:
             return self._skipped(step)
         try:
-            answers = self._looked(step, _numbers(losses))
+            answers = self._looked(step, _numbers(losses), last)
         except ResourceError as error:
             if self._pace.looks == 0:
                 raise
@@ -224,19 +224,16 @@ class Recorder:
             self._tell(answer.text)  # type: ignore[misc]
         return answers
 
-    def _looked(self, step: int, losses: dict[str, float]) -> tuple[Answer, ...]:
+    def _looked(self, step: int, losses: dict[str, float], last: bool) -> tuple[Answer, ...]:
         recording = self._recording
         assert recording is not None  # noqa: S101
-        first = self._looking is None
-        if first:
-            self._looking = Looking(inside(self.model), self._probe, **self._looking_options)
-        looking = self._looking
-        assert looking is not None  # noqa: S101
+        looking = self._looking or Looking(inside(self.model), self._probe, **self._looking_options)
         observation = looking.observation(step, losses)
-        if first:
+        if self._looking is None:
             known = recording.begin(
                 step, observation.layers, looking.digest, looking.n, looking.examples, looking.latents
             )
+            self._looking = looking
             self._catch_up(known)
         recording.keep(observation, inside(self.model).state_dict() if self._weights else None)
         recording.beat(step, losses.get("loss", math.nan))
@@ -244,7 +241,7 @@ class Recorder:
         answers: list[Answer] = []
         if self.live is not None and observation.representations:
             answers += self.live.observe(observation)
-            for action in self._actions:
+            for action in () if last else self._actions:
                 answers += action(self.model, self.live, step)
         numbers = {**losses, **(self.live.flat() if self.live is not None else {})}
         for tracker in self._trackers:
@@ -331,6 +328,10 @@ class Recorder:
 
 def _numbers(losses: Mapping[str, float | Tensor]) -> dict[str, float]:
     return {k: float(v.detach()) if isinstance(v, Tensor) else float(v) for k, v in losses.items()}
+
+
+def _several(trackers: object) -> Sequence[object]:
+    return trackers if isinstance(trackers, list | tuple) else [trackers]
 
 
 def _ignores_turns(measure: str) -> bool:

@@ -100,13 +100,15 @@ def side_of(given: Any, name: str, asked: Asked) -> Side:
     if isinstance(given, tuple) and len(given) == 2 and is_module(given[0]):
         from vaescope.checkpoints import filled
 
-        module, weights = given
+        module: Any = given[0]
+        weights: Any = given[1]
         if not isinstance(weights, str | Path | Mapping):
             raise UsageError(f"{name}: expected (model, path or state dict), got {type(weights).__qualname__}.")
         copy, notes = filled(module, weights, asked.trust_pickle, name)
         return Side(name, module=copy, notes=notes)
     if is_module(given):
-        return Side(name, module=given)
+        model: Any = given
+        return Side(name, module=model)
     if isinstance(given, str | Path):
         arrays: dict[str, Any] = dict(
             read_arrays(given, None if asked.shown else asked.n, asked.seed, asked.budget // 2)
@@ -125,6 +127,11 @@ def side_of(given: Any, name: str, asked: Asked) -> Side:
     )
 
 
+def is_loader(x: Any) -> bool:
+    """Whether it is a function that loads an array, and no array itself."""
+    return callable(x) and not hasattr(x, "shape")
+
+
 def read(x: Any, name: str) -> Any:
     """An array of any library as numpy's or torch's; what loads one stays as it is.
 
@@ -135,7 +142,7 @@ def read(x: Any, name: str) -> Any:
     Raises:
         RepresentationError: "unsupported_type"; "shape_mismatch" where it has no rows.
     """
-    if callable(x) and not hasattr(x, "shape"):
+    if is_loader(x):
         return x
     if not isinstance(x, np.ndarray) and not any(t.__module__ == "torch" for t in type(x).__mro__):
         try:

@@ -2,24 +2,25 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import nn
 
 from vaescope.data.joined import joined, length
 from vaescope.errors import UsageError
 from vaescope.models.afresh import afresh
-from vaescope.models.grafting import Site, site_of
+from vaescope.models.grafting import site_of
 from vaescope.models.network import Network
 from vaescope.models.untouched import untouched
 from vaescope.progress import Progress
 from vaescope.runs.draw import draw
-from vaescope.stats.stitching.joints import Joint, Source, rows_of, shaped
+from vaescope.stats.stitching.fitting import fitted, trained, without
+from vaescope.stats.stitching.joints import Joint, Source
 from vaescope.stats.stitching.losses import Given, loss_of
 from vaescope.stats.stitching.share import Share, share
 from vaescope.stats.stitching.splice import HELD, LEARNED, Forward, Splice
@@ -47,8 +48,8 @@ class Stitch:
         recovered: the recovered share, (mean in its place - stitched) / (mean in its place - itself), with an interval
             over held-out examples.
         control: the same with A untrained; None where it was not asked for.
-        beyond: what A's training adds, (untrained - stitched) / (untrained - itself): 0 as A untrained, 1 as B itself. A
-            wide untrained layer keeps most of its input, so `recovered` alone says little of what A learned.
+        beyond: what A's training adds, (untrained - stitched) / (untrained - itself): 0 as A untrained, 1 as B itself.
+            A wide untrained layer keeps most of its input, so `recovered` alone says little of what A learned.
         losses: mean loss of "itself", "stitched", "stitched, untrained", "mean in its place" on held-out examples.
         examples: the same for each held-out example, (h,).
         fit: the share of the variance of B's layer that the map gives on held-out examples, R²; NaN for a dead layer.
@@ -259,57 +260,6 @@ def control_of(a: nn.Module, untrained: nn.Module | bool, seed: int) -> nn.Modul
     if isinstance(untrained, nn.Module):
         return untrained
     return afresh(a, draw("stitch untrained", seed)) if untrained else None
-
-
-def without(
-    work: Splice, b: nn.Module, site: Site, values: Mapping[str, Tensor], own: Float64[np.ndarray, " h"]
-) -> Float64[np.ndarray, " h"]:
-    """Losses with the layer's mean in its place; those of B itself where the layer is a constant up to rounding."""
-    whole = torch.cat([values[LEARNED], values[HELD]])
-    if float((whole - whole[0]).abs().max()) <= 1e-6 * float(whole.abs().max()):
-        return own
-    return work.spliced(b, site, values[LEARNED].mean(0, keepdim=True))
-
-
-def fitted(learned: Tensor, held: Tensor, mapped: Tensor) -> float:
-    """The share of the variance of held-out values that mapped ones give: R² against the mean of the others."""
-    total = float((held - learned.mean(0)).double().square().sum())
-    left = float((held - mapped).double().square().sum())
-    return 1 - left / total if total > 0 else float("nan")
-
-
-def trained(work: Splice, b: nn.Module, site: Site, joint: Joint, learned: Tensor, steps: int, lr: float) -> Joint:
-    """The map after some steps of Adam on the loss; both models stay as they are.
-
-    What is trained are the weights along the directions of the examples the map is learned from, with inputs of
-    variance 1 along each, and the offset: gradients on those examples lie there anyway.
-    """
-    affine = joint.affine
-    scale = affine.basis.spread / np.sqrt(len(affine.basis.left))
-    weights = torch.tensor(affine.weights * scale[:, None], dtype=torch.float32, requires_grad=True)
-    offset = torch.tensor(affine.offset, dtype=torch.float32, requires_grad=True)
-    optimiser = torch.optim.Adam([weights, offset], lr=lr)
-    parts = list(work.slices(LEARNED))
-    order = np.random.default_rng([work.seed, steps])
-    for step in range(steps):
-        if step % len(parts) == 0:
-            order.shuffle(parts)
-        work.progress.check()
-        rows = parts[step % len(parts)]
-        part = affine.basis.coordinates(rows_of(learned[rows], joint.kind, joint.shape)) / scale
-        with torch.enable_grad():
-            values = offset + torch.from_numpy(part.astype(np.float32)) @ weights
-            placed = shaped(values, rows.stop - rows.start, joint.kind, joint.shape)
-            found = work.learning(b, site, rows, placed).mean()
-        weights.grad, offset.grad = torch.autograd.grad(found, [weights, offset])
-        optimiser.step()
-    new = replace(
-        affine,
-        weights=weights.detach().double().numpy() / scale[:, None],
-        offset=offset.detach().double().numpy(),
-        error=float("nan"),
-    )
-    return replace(joint, affine=new)
 
 
 def _choice(seed: int) -> Callable[[int], Sequence[int]]:

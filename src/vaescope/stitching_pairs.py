@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,21 @@ from torch import Tensor, nn
 
 from vaescope.errors import RepresentationError, UsageError
 from vaescope.models.grafting import Site, site_of
-from vaescope.models.network import Network
 from vaescope.progress import Progress
 from vaescope.stats.forms.examples import Examples
 from vaescope.stats.measure import Measure
-from vaescope.stats.results import Results
 from vaescope.stats.similarity import chosen
+from vaescope.stats.stitching.fitting import fitted, without
 from vaescope.stats.stitching.joints import Source
-from vaescope.stats.stitching.losses import Given, Loss, loss_of, vae_losses
+from vaescope.stats.stitching.losses import Given, loss_of
 from vaescope.stats.stitching.share import share
+from vaescope.stats.stitching.snapshot import Model, opened
 from vaescope.stats.stitching.splice import HELD, LEARNED, Forward, Splice, leaves
-from vaescope.stitching import control_of, examples_for, fitted, left_alone, loss_name, without
+from vaescope.stitching import control_of, examples_for, left_alone, loss_name
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
-
-Model = nn.Module | tuple[Any, ...]
-"""A module, or a run of a study: (results or folder, run) or (results or folder, run, step)."""
 
 MATRICES = ("recovered", "low", "high", "similarity", "control", "beyond", "fit", "loss")
 NO_MORE = 0.99  # recovered by an untrained network: nothing is left for training to add
@@ -56,6 +52,7 @@ class StitchMatrix:
         learned_from: examples maps were learned from.
         n: examples the losses are of.
         warnings: what one should know before believing it.
+        named: what `matrix` is called; the recovered share of the loss if "".
     """
 
     rows: tuple[str, ...]
@@ -70,6 +67,7 @@ class StitchMatrix:
     learned_from: int
     n: int
     warnings: tuple[str, ...] = ()
+    named: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -80,11 +78,11 @@ class StitchMatrix:
     @property
     def measure(self) -> SimpleNamespace:
         """What the numbers are called, as that of a `SimilarityMatrix`."""
-        return SimpleNamespace(name=f"recovered share of {self.loss}", bounds=(0.0, 1.0))
+        return SimpleNamespace(name=self.named or f"recovered share of {self.loss}", bounds=(0.0, 1.0))
 
     @property
     def agreement(self) -> float:
-        """Spearman's correlation of similarity and recovered share over the pairs that have both; NaN for fewer than 3."""
+        """Spearman's correlation of similarity and recovered share over pairs that have both; NaN for fewer than 3."""
         from scipy.stats import spearmanr
 
         both = np.isfinite(self.matrix) & np.isfinite(self.extras["similarity"])
@@ -139,15 +137,9 @@ class StitchMatrix:
 
         from vaescope.views.notebook import matrix_html
 
-        similar = SimpleNamespace(
-            measure=SimpleNamespace(name=self.similarity),
-            rows=self.rows,
-            columns=self.columns,
-            matrix=self.extras["similarity"],
-            n=self.n + self.learned_from,
-            warnings=(f"Spearman's correlation with the recovered shares: {self.agreement:.2f}.",),
-        )
-        return matrix_html(replace(self)) + matrix_html(similar)
+        said = f"Spearman's correlation with the recovered shares: {self.agreement:.2f}."
+        similar = replace(self, matrix=self.extras["similarity"], named=self.similarity, warnings=(said,))
+        return matrix_html(self) + matrix_html(similar)
 
 
 def stitch_matrix(
@@ -224,10 +216,8 @@ def stitch_matrix(
         for i, site in enumerate(sites_a):
             values = {which: work.caught(net_a, [site], which)[site.name] for which in (LEARNED, HELD)}
             form = form_of(values[LEARNED], values[HELD])
-            source, control = Source(values[LEARNED], seed), None
-            if fresh:
-                control = {which: work.caught(fresh, [site], which)[site.name] for which in (LEARNED, HELD)}
-                control_source = Source(control[LEARNED], seed)
+            source = Source(values[LEARNED], seed)
+            control = None if fresh is None else _Control(work, fresh, site, seed)
             for j, goal in enumerate(sites_b):
                 joint = source.joint(to[LEARNED][goal.name], kind, ridge)
                 mapped = joint(values[HELD])
@@ -238,7 +228,7 @@ def stitch_matrix(
                 fit = fitted(to[LEARNED][goal.name], to[HELD][goal.name], mapped)
                 again = np.nan
                 if control is not None and np.isfinite(found.value):
-                    other = control_source.joint(to[LEARNED][goal.name], kind, ridge)(control[HELD])
+                    other = control.mapped(to[LEARNED][goal.name], kind, ridge)
                     again = share(own, work.spliced(net_b, goal, other), base[j], level, draws=1, seed=seed).value
                 beyond = (found.value - again) / (1 - again) if again <= NO_MORE else np.nan
                 for m, value in zip(MATRICES, (*told, again, beyond, fit, float(losses.mean())), strict=True):
@@ -262,61 +252,6 @@ def stitch_matrix(
     )
 
 
-class FromRun:
-    """A snapshot of a run as something that can be stitched."""
-
-    def __init__(self, results: Results, run: str, step: int | None) -> None:
-        from vaescope.registry import suggestion
-
-        by_id = {r.id: r for r in results.folder.runs}
-        if run not in by_id:
-            raise UsageError(f"{results.path}: there is no run {run!r}.{suggestion(str(run), list(by_id))}")
-        steps = results.snapshot_steps[run]
-        if not steps or (step is not None and step not in steps):
-            kept = ", ".join(map(str, steps)) or "none"
-            raise UsageError(f"{run}: there is no snapshot of step {step or 'the end'}; there are: {kept}.")
-        self.folder, self.run, self.step = results.folder, by_id[run], steps[-1] if step is None else step
-
-    def network(self) -> Network:
-        """The network with the weights of the snapshot."""
-        from vaescope.runs.extract import load
-
-        return load(self.folder, self.run, self.step)
-
-    def images(self, n: int | None) -> Tensor:
-        """The first probe images of the run's dataset."""
-        from vaescope.runs.inputs import dataset_of, probe_of
-
-        return torch.from_numpy(dataset_of(self.run).images(probe_of(self.folder, self.run).indices[:n]))
-
-    def loss(self, name: str) -> Loss:
-        """By the run's own reconstruction, with what it learned until the snapshot."""
-        from vaescope.models.reconstruction import RECONSTRUCTIONS
-        from vaescope.runs.learner import BESIDE, below
-
-        reconstruction = RECONSTRUCTIONS[self.run.reconstruction](**self.run.reconstruction_options)
-        weights = self.folder.run(self.run.id).snapshot(self.step)
-        return vae_losses(name == "elbo", reconstruction, below(BESIDE, weights))
-
-
-def opened(model: Model) -> tuple[nn.Module, FromRun | None]:
-    """The module that is meant, and the run it is of.
-
-    Raises:
-        UsageError: it is neither a module nor a run of a study.
-    """
-    if isinstance(model, nn.Module):
-        return model, None
-    if not 2 <= len(model) <= 3 or not isinstance(model[0], Results | str | Path):
-        raise UsageError(
-            f"expected a module, (results, run) or (results, run, step), got a tuple of {len(model)}. Results are what "
-            "`vaescope.open(folder)` gives."
-        )
-    results = model[0] if isinstance(model[0], Results) else Results(model[0])
-    run = FromRun(results, str(model[1]), None if len(model) == 2 else int(model[2]))
-    return run.network(), run
-
-
 def _sites(model: nn.Module, names: Sequence[str] | None, work: Splice) -> list[Site]:
     if names is None:
         names = leaves(model, work)
@@ -330,6 +265,18 @@ def _has(model: nn.Module, names: Sequence[str]) -> bool:
         return [site_of(model, name) for name in names] != []
     except UsageError:
         return False
+
+
+class _Control:
+    """A layer of the untrained model."""
+
+    def __init__(self, work: Splice, model: nn.Module, site: Site, seed: int) -> None:
+        learned, self.held = (work.caught(model, [site], which)[site.name] for which in (LEARNED, HELD))
+        self.source = Source(learned, seed)
+
+    def mapped(self, to: Tensor, kind: str, ridge: float | None) -> Tensor:
+        """Its held-out values, mapped to those of another layer."""
+        return self.source.joint(to, kind, ridge)(self.held)
 
 
 class _Forms:
@@ -357,7 +304,7 @@ def _warnings(matrix: np.ndarray, kinds: np.ndarray, columns: Sequence[str]) -> 
         lines.append(f"{', '.join(dead)}: a constant does as well as the layer, so nothing can be recovered.")
     if len(set(kinds.ravel())) > 1:
         lines.append(
-            "Some maps are of all features and some are 1x1 convolutions, which can do less: compare shares of one kind, "
-            "or take kind='linear' throughout."
+            "Some maps are of all features and some are 1x1 convolutions, which can do less: compare shares of one "
+            "kind, or take kind='linear' throughout."
         )
     return lines

@@ -91,7 +91,13 @@ class Transfer:
 
         lines = [f"From {self.source} to {self.target}, by {self.measure} on {self.n:,} examples of {self.target}:"]
         lines += [f"- {a.words}" for a in self._advice]
-        return "\n".join([*lines, *([] if self._trial is None else in_words(self._trial)), *self.warnings])
+        return "\n".join(
+            [
+                *lines,
+                *([] if self._trial is None else in_words(self._trial, {a.part: a.word for a in self._advice})),
+                *self.warnings,
+            ]
+        )
 
     def plot(self) -> "alt.TopLevelMixin":
         """Each layer's score between its floor and its ceiling: an Altair chart."""
@@ -242,8 +248,8 @@ def transfer_between(
         []
         if ceiling is not None
         else [
-            "No second model of the target's own was given: layers are held against 1, which none may reach. Positions are "
-            "too low rather than too high."
+            "No second model of the target's own was given: layers are held against 1, which none may reach. Positions "
+            "are too low rather than too high."
         ]
     )
     return Transfer("model_a", "model_b", measure, work.n, limits, table, advice, None, tuple(warnings))
@@ -257,8 +263,8 @@ def _datasets(results: Results, source: str | None, target: str | None) -> tuple
         source, target = source or left[0], target or left[-1]
     if source is None or target is None or source == target:
         raise UsageError(
-            f"transfer: expected two different datasets of the study, source and target, got {source!r} and {target!r}; "
-            f"there are {', '.join(known)}."
+            f"transfer: expected two different datasets of the study, source and target, got {source!r} and "
+            f"{target!r}; there are {', '.join(known)}."
         )
     return source, target
 

@@ -1,6 +1,7 @@
 """The Lightning callback in real Trainers: same weights, whole studies, resumed fits."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import vaescope
+from vaescope.adapters.shell import Shell
 from vaescope.errors import UsageError
+from vaescope.stats.live.answer import Answer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore:::lightning", "ignore:::pytorch_lightning"
@@ -192,6 +195,23 @@ def test_what_cannot_be_recorded_is_said_before_the_first_step(lightning, tmp_pa
 
     with pytest.raises(UsageError, match="spreads each layer over processes"):
         callback(tmp_path).on_train_start(Trainer(), nn.Linear(1, 1))
+
+
+def test_an_action_given_as_a_class_is_made_of_the_trainers_optimisers(lightning, tmp_path):
+    class Held:
+        def __init__(self, optimisers, word):
+            self.held = {id(p) for optimiser in optimisers for group in optimiser.param_groups for p in group["params"]}
+            self.word = word
+
+        def __call__(self, model, live, step):
+            assert self.held == {id(p) for p in model.parameters()}
+            return [Answer("frozen", step, self.word)]
+
+    recorder = callback(tmp_path / "study", actions=partial(Held, word="Held all."), at=[0])
+    lightning.Trainer(max_steps=1, callbacks=[recorder], **QUIET).fit(module(lightning, optimisers=2), loader())
+    assert [answer.step for answer in recorder.answers if answer.text == "Held all."] == [0, 2]
+    with pytest.raises(UsageError, match="Held needs the optimiser, which this trainer does not show"):
+        Shell(tmp_path / "other", "", {"actions": [Held]}).begin(nn.Linear(1, 1))
 
 
 def test_other_ranks_than_the_first_record_nothing(lightning, tmp_path):

@@ -56,7 +56,13 @@ class Fitting(Holder):
             return
         tell = self._tell or self._log()
         loggers = trainer.loggers if self._to_loggers else []
-        self._shell.begin(pl_module, trackers=loggers, steps=_planned(trainer, pl_module), tell=tell)
+        self._shell.begin(
+            pl_module,
+            trackers=loggers,
+            optimisers=trainer.optimizers,
+            steps=_planned(trainer, pl_module),
+            tell=tell,
+        )
         before, folder = self._from.get("folder"), self._shell.folder.resolve()
         if before is not None and Path(before) != folder and trainer.global_step > 0:
             tell(f"The checkpoint is of a training recorded in {before}; what follows is recorded in {folder}.")

@@ -38,6 +38,8 @@ class RecorderCallback(Holder, TrainerCallback):
         tell: called with every new sentence; None: the log of transformers, at the level it shows by itself. Give
             `lambda text: None` for silence.
         **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
+            An action that wants the optimiser is given as its class, `actions=[vaescope.FreezeSettled]`, or as a
+            `functools.partial` of it with its options: the optimisers are the trainer's.
             The probe may be examples as the Trainer's datasets hold them, a dataset or a list of dicts, of which the
             columns that the model takes are stacked; or batches of your own: a dict of tensors, a DataLoader.
 
@@ -77,6 +79,7 @@ class RecorderCallback(Holder, TrainerCallback):
         self._shell.begin(
             model,
             probe=self._probe(part_of(model, self._shell.submodule)),
+            optimisers=[kwargs["optimizer"]] if kwargs.get("optimizer") is not None else [],
             steps=state.max_steps if state.max_steps > 0 else None,
             tell=self._tell or LOG.warning,
         )
@@ -107,7 +110,7 @@ class RecorderCallback(Holder, TrainerCallback):
 
     def _probe(self, model: nn.Module) -> Any:
         """The user's probe; of examples one by one, the first n as one dict of what the model takes, as the Trainer."""
-        probe = self._shell.options.get("probe")
+        probe: Any = self._shell.options.get("probe")
         if (
             isinstance(probe, Mapping | DataLoader)
             or not hasattr(probe, "__getitem__")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 try:
     from lightning.pytorch.callbacks import Callback
-    from lightning.pytorch.utilities.rank_zero import rank_zero_info
+    from lightning.pytorch.utilities import rank_zero_info
 except ModuleNotFoundError as error:
     if str(error.name).partition(".")[0] != "lightning":
         raise
@@ -37,6 +37,8 @@ class RecorderCallback(Fitting, Callback):
         to_loggers: whether the numbers go to the Trainer's loggers too, under "vaescope/".
         tell: called with every new sentence; None: Lightning's log. Give `lambda text: None` for silence.
         **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
+            An action that wants the optimiser is given as its class, `actions=[vaescope.FreezeSettled]`, or as a
+            `functools.partial` of it with its options: the optimisers are the trainer's.
 
     Attributes:
         recorder: the `vaescope.Recorder` of the training under way or last; None before there was one.

@@ -31,6 +31,7 @@ class RecorderCallback(Holder, TrainingCallback):
         tell: called with every new sentence; None: pythae's log. Give `lambda text: None` for silence.
         **options: all other arguments of `vaescope.Recorder`: probe=, at=, layers=, setting=, trackers=, actions=, …
             The probe may be images as such: they are handed to the model as pythae's datasets do, {"data": images}.
+            Actions that want the optimiser, as `vaescope.FreezeSettled` does, cannot be had: pythae does not show it.
 
     Attributes:
         recorder: the `vaescope.Recorder` of the training under way or last; None before there was one.

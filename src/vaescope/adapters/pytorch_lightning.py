@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 try:
     from pytorch_lightning.callbacks import Callback
-    from pytorch_lightning.utilities.rank_zero import rank_zero_info
+    from pytorch_lightning.utilities import rank_zero_info
 except ModuleNotFoundError as error:
     if str(error.name).partition(".")[0] != "pytorch_lightning":
         raise

@@ -1,6 +1,7 @@
 """What all adapters share: a Recorder made when a training begins, called after its steps, and ended with it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,23 +47,32 @@ class Shell:
         self._next_log = 0
         self._step: int | None = None
 
-    def begin(self, model: nn.Module, trackers: Sequence[object] = (), probe: Any = None, **defaults: Any) -> None:
+    def begin(
+        self,
+        model: nn.Module,
+        trackers: Sequence[object] = (),
+        optimisers: Sequence[object] = (),
+        probe: Any = None,
+        **defaults: Any,
+    ) -> None:
         """Make the Recorder, before the first step.
 
         Args:
             model: what is trained.
             trackers: of the framework, beside those the user gave.
+            optimisers: of the framework, for actions that are given as a class (or a `functools.partial` of one), as
+                nobody has optimisers before the training begins; none where the framework shows none.
             probe: what the framework makes of the probe the user gave.
             **defaults: options the framework knows; what the user gave goes before them.
 
         Raises:
-            UsageError: there is no such submodule, or the Recorder refuses.
+            UsageError: there is no such submodule, an action wants optimisers that nobody shows, or the Recorder
+                refuses.
         """
         self.end(None)
-        known = {name: value for name, value in defaults.items() if value is not None}
-        given = self.options.get("trackers", ())
-        several = list(given) if isinstance(given, list | tuple) else [given]
-        options = {**known, **self.options, "trackers": [*several, *trackers]}
+        options = {name: value for name, value in defaults.items() if value is not None} | self.options
+        options["trackers"] = [*_several(self.options.get("trackers", ())), *trackers]
+        options["actions"] = [_ready(action, optimisers) for action in _several(self.options.get("actions", ()))]
         if probe is not None:
             options["probe"] = probe
         self.recorder = Recorder(part_of(model, self.submodule), self.folder, **options)
@@ -139,6 +149,21 @@ def part_of(model: nn.Module, submodule: str) -> nn.Module:
             f"Its first level: {top}."
         )
     return found[submodule]
+
+
+def _several(given: Any) -> list[Any]:
+    """One or several things as several."""
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _ready(action: Any, optimisers: Sequence[object]) -> Any:
+    """The action itself, or what its class makes of the optimisers."""
+    made = action.func if isinstance(action, partial) else action
+    if not isinstance(made, type):
+        return action
+    if not optimisers:
+        raise UsageError(f"{made.__name__} needs the optimiser, which this trainer does not show to callbacks.")
+    return action(list(optimisers))
 
 
 def named(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,13 +104,17 @@ def _picked(output: Any, site: Site) -> Tensor:
             raise UsageError(f"layer {site.name}: there is no [{key}] in {described(value)}.") from None
     if isinstance(value, Tensor) and value.dim() > 0:
         return value
-    listed = isinstance(value, tuple | list)
-    hint = f" Name one: {site.name}[0]." if listed else f" Name one: {site.name}[key]." if _keyed(value) else ""
+    keys = _keys(value)
+    hint = f" Name one: {', '.join(f'{site.name}[{key}]' for key in keys[:3])}." if keys else ""
     raise UsageError(f"layer {site.name}: expected a tensor (n, ...), got {described(value)}.{hint}")
 
 
-def _keyed(value: Any) -> bool:
-    return isinstance(value, Mapping) or hasattr(value, "__dataclass_fields__")
+def _keys(value: Any) -> list[Any]:
+    """Where tensors are in what was returned."""
+    if isinstance(value, tuple | list):
+        return [k for k, item in enumerate(value) if isinstance(item, Tensor)]
+    items = value if isinstance(value, Mapping) else vars(value) if hasattr(value, "__dataclass_fields__") else {}
+    return [k for k, item in items.items() if isinstance(item, Tensor)]
 
 
 def _named(value: Any, key: str) -> Any:

@@ -44,6 +44,10 @@ class Reduction(ABC):
         """Rows of an example."""
         return 1
 
+    def unfolded(self, value: Tensor) -> Tensor:
+        """The same rows, each perhaps of several axes that are still to be flattened: so they are copied but once."""
+        return self.matrix(value)
+
     def channels_last(self, value: Tensor) -> Tensor:
         """The same, (n, locations, channels): one location where there are no others."""
         if value.dim() < 3:
@@ -82,7 +86,10 @@ class Flatten(Reduction):
         return prod(shape)
 
     def matrix(self, value: Tensor) -> Tensor:
-        return self.channels_last(value).flatten(1)
+        return self.unfolded(value).flatten(1)
+
+    def unfolded(self, value: Tensor) -> Tensor:
+        return self.channels_last(value)
 
 
 @final

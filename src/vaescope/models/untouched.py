@@ -37,7 +37,10 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
     try:
         if evaluation:
             for module in modules:
-                module.training = False
+                if "training" in vars(module):
+                    vars(module)["training"] = False  # at once: what `nn.Module` asks as it sets one takes longer
+                else:
+                    module.training = False
         with torch.no_grad(), _eager(), _plain_attention(), _same_version(tensors):
             yield
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor, nn
+from torch import nn
 
 from vaescope.data.batch import examples
 from vaescope.data.feed import Feed, feed
@@ -149,16 +149,12 @@ def capture_batches(
     def stream() -> Iterator[dict[str, Float32[np.ndarray, "_ _"]]]:
         index = 0
         while True:
-            found: dict[str, np.ndarray] = {}
-
-            def keep(name: str, matrix: Tensor, found: dict[str, np.ndarray] = found) -> None:
-                found[name] = matrix.to("cpu", torch.float32, copy=True).numpy()
-
+            found = {wanted.name: Rows(wanted, None) for wanted in passing.wanted}
             with passing.ready(fed) as one:
-                count = one(batches, index, keep)
+                count = one(batches, index, lambda name, rows, found=found: found[name].add(rows))
             if not count:
                 return
-            yield {wanted.name: found[wanted.name] for wanted in passing.wanted}
+            yield wholes(found)
             index += 1
 
     return stream()
@@ -249,7 +245,7 @@ class Probing:
         self._progress.stage("capture", self._feed.rows or 0)
         index = done = 0
         with self._passing.ready(self._feed) as one:
-            while count := one(batches, index, lambda name, matrix: rows[name].add(matrix)):
+            while count := one(batches, index, lambda name, values: rows[name].add(values)):
                 index, done = index + 1, done + count
                 self._progress.advance(count)
                 if self._feed.rows is None:

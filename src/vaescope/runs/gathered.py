@@ -56,16 +56,17 @@ class Rows:
         if examples:
             self._pieces.append(np.empty((examples * wanted.rows, wanted.width), np.float32))
 
-    def add(self, matrix: Tensor) -> None:
-        """Copy the rows of a batch to their place."""
-        if not self._pieces or self._filled + len(matrix) > len(self._pieces[-1]):
+    def add(self, rows: Tensor) -> None:
+        """Copy the rows of a batch, (n, ...), to their place."""
+        count = len(rows)
+        if not self._pieces or self._filled + count > len(self._pieces[-1]):
             if self._pieces:
                 self._pieces[-1] = self._pieces[-1][: self._filled]
-            self._pieces.append(np.empty((len(matrix), self._wanted.width), np.float32))
+            self._pieces.append(np.empty((count, self._wanted.width), np.float32))
             self._filled = 0
-        place = self._pieces[-1][self._filled : self._filled + len(matrix)]
-        torch.from_numpy(place).copy_(matrix)
-        self._filled += len(matrix)
+        place = self._pieces[-1][self._filled : self._filled + count]
+        torch.from_numpy(place).view(rows.shape).copy_(rows)
+        self._filled += count
 
     def whole(self) -> Float32[np.ndarray, "n p"]:
         """All rows; the pieces are given up."""

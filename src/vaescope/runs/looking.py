@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -88,7 +88,7 @@ class Looking:
         own = callable(posterior) and not isinstance(posterior, bool)
         self._where = None if own or posterior is False else _where(model, batches, posterior, self._parts, options)
         if own:
-            self._codes = Probing(model, batches, "output", forward=posterior)
+            self._codes = Probing(model, batches, "output*", forward=cast(Any, posterior))
         wanted = layers
         if self._where is not None:
             latent = list(dict.fromkeys((self._where.mean, self._where.log_var)))

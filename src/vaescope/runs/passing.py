@@ -101,7 +101,7 @@ class Passing:
 
         Yields:
             A function of (batches, index, keep) that passes the next batch, the one of this index, and tells `keep` of
-            each layer's rows; it returns how many examples there were, 0 where there are no more batches.
+            each layer's rows, (n, ...); it returns how many examples there were, 0 where there are no more batches.
         """
         if self._hearing is None:
             raise RuntimeError("settle comes first.")
@@ -192,19 +192,19 @@ class Passing:
         self._dtype = floating[0] if floating else torch.get_default_dtype()
 
     def _rows(self, name: str, value: Any, n: int) -> Tensor:
-        """The rows of a layer for a batch of n examples."""
+        """The rows of a layer for a batch of n examples, still to be flattened."""
         wanted = self._by_name[name]
         if not isinstance(value, Tensor) or len(value.shape) == 0 or len(value) != n:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise UsageError(f"layer {name}: expected a row for each of {n} examples, got {got}. Leave it out.")
-        matrix = self._reduce.matrix(value)
-        if matrix.shape[1] != wanted.width:
+        rows = self._reduce.unfolded(value)
+        if rows[0].numel() != wanted.width:
             raise UsageError(
                 f"layer {name}: expected {wanted.shape} for an example as in the first batch, got "
                 f"{tuple(value.shape[1:])}. Bring all examples to one size (tokens: pad them to one length), or take a "
                 "reduction that does not depend on it, as reduce='average_pool'."
             )
-        return matrix
+        return rows
 
     def _failed(self, batch: Any) -> Callable[[str, Exception], Exception]:
         """How to tell of an error in a pass."""

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from typing import cast
 
 from vaescope.errors import UsageError
 from vaescope.runs.study import log_steps
@@ -54,7 +55,7 @@ def schedule_of(at: object) -> Schedule:
         UsageError: it is something else.
     """
     if callable(at):
-        return at
+        return cast(Schedule, at)
     if isinstance(at, int) and not isinstance(at, bool):
         return every(at)
     if isinstance(at, Iterable) and not isinstance(at, str):

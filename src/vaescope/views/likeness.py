@@ -32,7 +32,7 @@ def summary(found: Any) -> list[str]:
         lines += _within(found, best)
     else:
         lines += _same_named(found)
-        lines += _matches(found, best) if set(found.shared) - set(found.identical) or not found.shared else []
+        lines += _matches(found, best) if set(found.namesakes) - set(found.identical) or not found.namesakes else []
     if "p_adjusted" in found.extras:
         lines.append(_against_chance(found))
     if found.interval is not None:
@@ -87,8 +87,10 @@ def _opening(found: Any) -> str:
     scale = f"{best:g} for layers that are the same"
     scale += f" up to {left}" if left else ""
     worse = low if found.measure.larger_is_more_similar else high
-    none = "about 0" if found.measure.debiased else f"{worse:g}" if np.isfinite(worse) else ""
-    scale += f", {none} for layers that have nothing in common" if none else ""
+    if found.measure.debiased:
+        scale += ", about 0 for layers that have nothing in common"
+    elif np.isfinite(worse):
+        scale += f", {worse:g} at the other end"
     return f"{what}, on {found.n:,} examples, by {wording.measure(found.measure.name)}: {scale}."
 
 
@@ -127,27 +129,30 @@ def _same_named(found: Any) -> list[str]:
 def _matches(found: Any, best: "pd.DataFrame") -> list[str]:
     """Which layer is most similar to which, and whether that follows their order."""
     known = best[best["layer_b"] != ""]
-    shared = known[known["layer_a"].isin(found.shared)]
+    shared = known[known["layer_a"].isin([*found.namesakes])]
     lines = []
+    near = np.zeros(len(shared), bool)
     if len(shared):
-        theirs = np.array([found[name, name] for name in shared["layer_a"]])
+        theirs = np.array([found[name, found.namesakes[name]] for name in shared["layer_a"]])
         near = shared["same_name"].to_numpy() | (np.abs(shared["score"].to_numpy() - theirs) < TIE)
         others = shared[~near]
         text = f"For {int(near.sum()):,} of {counted(len(shared))} of the same name, that very layer is the best match"
         text += "" if shared["same_name"][near].all() else f", or as good to within {TIE:g}"
         if len(others):
             cases = [
-                f"{r.layer_a} is more like {r.layer_b} ({number(r.score)}) than its namesake "
-                f"({number(found[r.layer_a, r.layer_a])})"
-                for r in others.head(NAMED).itertuples()
+                f"{row['layer_a']} is more like {row['layer_b']} ({number(row['score'])}) than its namesake "
+                f"({number(found[row['layer_a'], found.namesakes[row['layer_a']]])})"
+                for row in others.head(NAMED).to_dict("records")
             ]
             text += f"; {', '.join(cases)}" + (f" and {len(others) - NAMED:,} more" if len(others) > NAMED else "")
         lines.append(text + ".")
     else:
         ranked = known.sort_values("score", ascending=not found.measure.larger_is_more_similar, kind="stable")
-        cases = [f"{r.layer_a} and {r.layer_b} ({number(r.score)})" for r in ranked.head(NAMED).itertuples()]
+        rows: list[Any] = ranked.head(NAMED).to_dict("records")
+        cases = [f"{row['layer_a']} and {row['layer_b']} ({number(row['score'])})" for row in rows]
         lines.append(f"The most similar pairs: {', '.join(cases)}.")
-    if len(known) >= FEWEST and len(set(known["layer_b"])) > 2:
+    told = len(known) == len(shared) and bool(near.all())  # that they follow their names says it already
+    if len(known) >= FEWEST and len(set(known["layer_b"])) > 2 and not told:
         depth = _rank_correlation(
             [found.rows.index(a) for a in known["layer_a"]], [*map(found.columns.index, known["layer_b"])]
         )
@@ -196,7 +201,7 @@ def _told(row: Any) -> str:
     text = number(row["score"])
     if "low" in row.index and np.isfinite(row["low"]):
         text += f", {number(row['low'])} to {number(row['high'])}"
-    return f"{row['layer']} ({text})"
+    return f"{row['layer_a']} ({text})"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -237,8 +237,14 @@ def test_observations_must_be_in_order_and_of_the_same_examples():
         live.observe(observation(5, {"encoder.1": normal(1)}))
     with pytest.raises(UsageError, match="the same 64 examples"):
         live.observe(observation(6, {"encoder.1": normal(1, n=32)}))
-    with pytest.raises(UsageError, match="at least 10 examples, got 5"):
-        Live().observe(observation(0, {"encoder.1": normal(1, n=5)}))
+
+
+def test_too_few_examples_are_said_once_and_stop_nothing():
+    answers, live = answers_of({"encoder.1": lambda step: normal(1, step, n=9)})
+    assert [a.text for a in answers] == [
+        "9 examples are too few for live answers about layers: take 10, better 256, or more."
+    ]
+    assert live.table().empty
 
 
 @pytest.mark.parametrize(

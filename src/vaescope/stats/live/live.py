@@ -137,24 +137,24 @@ class Live:
         self._check(observation)
         step = observation.step
         self._looks = {}
-        for layer in observation.layers:
+        for layer in observation.layers if self._n >= FEWEST else ():
             if layer.part == "input" or layer.name not in observation.representations:
                 continue
             watch = self._layers.setdefault(layer.name, LayerWatch(layer.name, layer.part, self.rules))
             x = np.asarray(observation.representations[layer.name])[: self.rules.examples]
             self._looks[layer.name] = watch.look(step, x)
         self._rows += [_row(look) for look in self._looks.values()]
-        found = [*self._of_layers(), *self._of_parts(), *self._of_latents(observation)]
+        found = [*self._of_number(step), *self._of_layers(), *self._of_parts(), *self._of_latents(observation)]
         self.answers += found
         return tuple(found)
 
     def flat(self) -> dict[str, float]:
         """The numbers of the last observation, for trackers; those that do not exist are left out.
 
-        "similarity_to_start/<layer>", "similarity_to_previous/<layer>"; "floor_corrected/<layer>", to the observation at
-        half the steps, where the floor leaves something; "settled/<part or layer>" and "still/<layer>", the step
-        since which; "information/<latent>" and "kl/<latent>" in nats; "latents/in_use", "latents/active",
-        "latents/mixed" and "latents/passive".
+        "similarity_to_start/<layer>" and "similarity_to_previous/<layer>"; "floor_corrected/<layer>": to what it was at
+        half the steps, where the floor leaves something; "settled/<part or layer>" and "still/<layer>": the step since
+        which; "information/<latent>" and "kl/<latent>" in nats; "latents/in_use", "latents/active", "latents/mixed" and
+        "latents/passive".
         """
         names = {"similarity_to_start": "start", "similarity_to_previous": "previous", "floor_corrected": "half"}
         found = {
@@ -187,11 +187,15 @@ class Live:
                 f"Live: expected a step after {self._step:,}, got {observation.step:,}. Observe in the order of "
                 "training; for a training that begins anew make a new Live."
             )
-        if n < FEWEST:
-            raise UsageError(f"Live: expected a probe set of at least {FEWEST} examples, got {n}. Take 256 or more.")
         if self._n not in (0, n):
             raise UsageError(f"Live: expected the same {self._n} examples at every step, got {n}.")
         self._step, self._n = observation.step, n
+
+    def _of_number(self, step: int) -> Iterator[Answer]:
+        if self._n < FEWEST and "number" not in self._said:
+            self._said.add("number")
+            text = f"{self._n} examples are too few for live answers about layers: take {FEWEST}, better 256, or more."
+            yield Answer("warning", step, text)
 
     def _of_layers(self) -> Iterator[Answer]:
         for name, look in self._looks.items():
@@ -229,7 +233,8 @@ class Live:
                 parts.setdefault(look.part, []).append(look)
         for part, looks in parts.items():
             if part != "other":
-                yield from self._turned(sentences.of_part(part, looks, self.rules), "settled", part, True)
+                answer = sentences.of_part(part, looks, self.rules)
+                yield from self._turned(answer, "settled", part, any(look.tellable for look in looks))
         yield from self._untellable(parts)
 
     def _untellable(self, parts: Mapping[str, Sequence[Look]]) -> Iterator[Answer]:

@@ -45,7 +45,7 @@ def of_part(part: str, looks: Sequence[Look], rules: Rules) -> Answer | None:
     told = [look for look in looks if look.tellable]
     asked = told if rules.leave_out else [look for look in looks if not look.unmoved]
     off = [look for look in asked if look.settled is None]
-    if not told:
+    if not asked:
         return None
     if off:
         text = f"{part} had settled and has moved again: {listed([look.layer for look in off])}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
 from vaescope.errors import UsageError
 from vaescope.stats.stitching.maps import Affine, Basis, basis_of, matched
@@ -24,21 +24,40 @@ class Joint:
     """A learned map between two layers.
 
     Attributes:
-        kind: "linear", of all features; "conv", a 1x1 convolution, or an affine map of each token.
+        kind: "linear", of all features; "conv", a 1x1 convolution, or a map of each token, with an offset of its
+            own at each place, so that no map is worse than the mean of the layer it leads to.
         affine: the map, of rows.
         shape: of one example where it leads to.
+        before: for "conv", the mean of the one layer at each place, (places, p).
+        after: for "conv", the mean of the other at each place, (places, q).
     """
 
     kind: Kind
     affine: Affine
     shape: tuple[int, ...]
+    before: Float64[np.ndarray, "places p"] | None = None
+    after: Float64[np.ndarray, "places q"] | None = None
 
     def __call__(self, value: "Tensor") -> "Tensor":
         """The values (n, ...) of the one layer, mapped to (n, *shape) of the other, float32."""
         import torch
 
-        found = self.affine(rows_of(value, self.kind, self.shape))
-        return shaped(torch.from_numpy(found.astype(np.float32)), len(value), self.kind, self.shape)
+        return self.placed(torch.from_numpy(self.affine(self.rows(value)).astype(np.float32)), len(value))
+
+    def rows(self, value: "Tensor") -> Float[np.ndarray, "m p"]:
+        """What the affine map is of: the features of each example, or the channels of each place less their mean."""
+        return less(rows_of(value, self.kind, self.shape), self.before)
+
+    def placed(self, found: "Tensor", n: int) -> "Tensor":
+        """Mapped rows as values of the other layer, (n, *shape)."""
+        import torch
+
+        if self.after is not None:
+            after = torch.from_numpy(self.after.astype(np.float32))
+            found = found.reshape(n, *after.shape) + after
+        if self.kind == "conv" and len(self.shape) == 3:
+            return found.reshape(n, *self.shape[1:], self.shape[0]).movedim(-1, 1).contiguous()
+        return found.reshape(n, *self.shape)
 
 
 def kind_of(a: tuple[int, ...], b: tuple[int, ...], wanted: str) -> Kind:
@@ -83,11 +102,9 @@ def rows_of(value: "Tensor", kind: Kind, shape: tuple[int, ...]) -> Float[np.nda
     return value.reshape(-1, value.shape[-1]).cpu().numpy()
 
 
-def shaped(values: "Tensor", n: int, kind: Kind, shape: tuple[int, ...]) -> "Tensor":
-    """Rows as one value of the layer they were mapped to, (n, *shape)."""
-    if kind == "conv" and len(shape) == 3:
-        return values.reshape(n, *shape[1:], shape[0]).movedim(-1, 1).contiguous()
-    return values.reshape(n, *shape)
+def less(rows: Float[np.ndarray, "m p"], means: Float64[np.ndarray, "places p"] | None) -> Float[np.ndarray, "m p"]:
+    """Rows of all places of one example after another, less the mean of each place."""
+    return rows if means is None else (rows.reshape(-1, *means.shape) - means).reshape(rows.shape)
 
 
 class Source:
@@ -101,7 +118,7 @@ class Source:
     def __init__(self, value: "Tensor", seed: int = 0) -> None:
         self.value, self.seed = value, seed
         self.shape = tuple(value.shape[1:])
-        self._bases: dict[tuple[int, ...], Basis] = {}
+        self._bases: dict[tuple[int, ...], tuple[np.ndarray | None, Basis]] = {}
 
     def joint(self, to: "Tensor", wanted: str = "auto", ridge: float | None = None) -> Joint:
         """The map to the values of another layer on the same examples.
@@ -116,11 +133,16 @@ class Source:
                 f"a linear map of {self.value[0].numel():,} to {to[0].numel():,} features from {len(to):,} examples is "
                 "too large to hold. Take fewer examples (n=...), narrower layers, or kind='conv' for maps."
             )
-        key = shape[1:] if kind == "conv" and len(shape) == 3 else (-1,) if kind == "conv" else ()
-        places = self._places(len(to) * (int(np.prod(shape)) // shape[0 if len(shape) == 3 else -1]), kind)
+        n, key = len(to), shape[1:] if kind == "conv" and len(shape) == 3 else (-1,) if kind == "conv" else ()
+        goal = rows_of(to, kind, shape)
+        places = self._places(len(goal), kind)
         if key not in self._bases:
-            self._bases[key] = basis_of(rows_of(self.value, kind, shape)[places])
-        return Joint(kind, matched(self._bases[key], rows_of(to, kind, shape)[places], ridge), shape)
+            rows = rows_of(self.value, kind, shape)
+            before = rows.reshape(n, -1, rows.shape[1]).mean(axis=0, dtype=np.float64) if kind == "conv" else None
+            self._bases[key] = before, basis_of(less(rows, before)[places])
+        before, basis = self._bases[key]
+        after = goal.reshape(n, -1, goal.shape[1]).mean(axis=0, dtype=np.float64) if kind == "conv" else None
+        return Joint(kind, matched(basis, less(goal, after)[places], ridge), shape, before, after)
 
     def _places(self, count: int, kind: Kind) -> "slice | np.ndarray":
         if kind == "linear" or count <= MOST_ROWS:

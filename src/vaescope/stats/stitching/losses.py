@@ -82,8 +82,8 @@ def _tensor(value: Any) -> "Tensor":
     found = first_tensor(named)
     if found is None:
         raise UsageError(
-            f"loss: the model returned {type(value).__name__}, in which there is no tensor to compare. Pass a function, "
-            "loss=lambda output, batch: ... of shape (n,)."
+            f"loss: the model returned {type(value).__name__}, in which there is no tensor to compare. Pass a "
+            "function, loss=lambda output, batch: ... of shape (n,)."
         )
     return found
 

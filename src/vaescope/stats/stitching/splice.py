@@ -109,7 +109,7 @@ class Splice:
         return self._losses(model, None, None)
 
     def spliced(self, model: "nn.Module", site: "Site", values: "Tensor") -> Float64[np.ndarray, " h"]:
-        """Losses of the model on the held-out examples with these values, (h, ...) or (1, ...), in place of a layer's."""
+        """Losses of the model on held-out examples with these values, (h, ...) or (1, ...), in place of a layer's."""
         return self._losses(model, site, values)
 
     def learning(self, model: "nn.Module", site: "Site", rows: slice, values: "Tensor") -> "Tensor":
@@ -212,9 +212,9 @@ def called(model: "nn.Module", batch: Any) -> Any:
 
     if not isinstance(model, Network):
         return arguments.called(model, batch)
-    images, noise = (batch[0], batch[1]) if isinstance(batch, tuple) and len(batch) > 1 else (batch, None)
-    posterior = model.encode(images[0] if isinstance(images, tuple) else images)
-    return posterior, model.decode(posterior.mean if noise is None else sample(posterior, noise))
+    parts = batch if isinstance(batch, tuple) else (batch,)
+    posterior = model.encode(parts[0])
+    return posterior, model.decode(posterior.mean if len(parts) == 1 else sample(posterior, parts[1]))
 
 
 def leaves(model: "nn.Module", work: Splice) -> list[str]:

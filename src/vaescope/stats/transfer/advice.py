@@ -6,6 +6,9 @@ from typing import Literal
 
 from vaescope.errors import UsageError
 
+NO_ENDS: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+"""Position, low and high of what has none."""
+
 Word = Literal["keep", "fine-tune", "retrain", "undecided"]
 KEEP, RETRAIN = 0.75, 0.25
 """Positions between what an untrained network has (0) and what another seed reaches (1). Conventions, not constants."""

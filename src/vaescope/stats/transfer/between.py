@@ -9,7 +9,7 @@ from vaescope.stats.certainty.intervals import subsampling
 from vaescope.stats.halves import Halved, halved
 from vaescope.stats.judging.seed_pairs import LEAST_ROOM
 from vaescope.stats.stitching.splice import HELD, LEARNED, Splice
-from vaescope.stats.transfer.advice import Advice, Limits, advised, word_of
+from vaescope.stats.transfer.advice import NO_ENDS, Advice, Limits, advised, word_of
 from vaescope.stats.transfer.seeds import TABLE
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def compared(
         ceiling = found.get("ceiling", np.ones(1 + measured.halves))
         floor = found.get("floor", np.zeros(1 + measured.halves))
         room = ceiling - floor
-        ends = (np.nan,) * 3
+        ends = NO_ENDS
         if room[0] > LEAST_ROOM:
             positions[layer] = (found["a"] - floor) / np.where(room > 0, room, np.nan)
             ends = _ends(positions[layer], measured.examples, level)
@@ -62,7 +62,7 @@ def compared(
     advice = []
     for part in dict.fromkeys(parts.values()):
         kept = [positions[layer] for layer, its in parts.items() if its == part and layer in positions]
-        ends = _ends(np.mean(kept, axis=0), measured.examples, level) if kept else (np.nan,) * 3
+        ends = _ends(np.mean(kept, axis=0), measured.examples, level) if kept else NO_ENDS
         why = "" if kept else f"Training adds less than {LEAST_ROOM} to what an untrained network has in its layers."
         units = f"halves of {measured.examples:,} examples, not trainings"
         advice.append(advised(part, *ends, len(kept), units, limits, level, why))

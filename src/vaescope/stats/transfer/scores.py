@@ -55,7 +55,8 @@ def shared_settings(source: Runs, target: Runs) -> tuple[str, ...]:
     both = tuple(setting for setting in target if setting in source)
     if not both:
         raise UsageError(
-            f"no setting was trained on both datasets: {', '.join(source)} on the one, {', '.join(target)} on the other."
+            f"no setting was trained on both datasets: {', '.join(source)} on the one, {', '.join(target)} on the "
+            "other."
         )
     one, other = (next(iter(runs[both[0]].values())) for runs in (source, target))
     if image_shape_of(one) != image_shape_of(other):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaescope.stats.judging.seed_pairs import ABROAD, FLOOR, LEAST_ROOM, SAME_SETTING, SeedPairs
-from vaescope.stats.transfer.advice import Advice, Limits, advised, word_of
+from vaescope.stats.transfer.advice import NO_ENDS, Advice, Limits, advised, word_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def over_seeds(
             usable = means.room(ABROAD) > LEAST_ROOM
     rows = []
     for k, (layer, part) in enumerate(zip(pairs.layers, pairs.parts, strict=True)):
-        found = _position(pairs, np.array([k]), level) if usable[k] else (np.nan,) * 3
+        found = _position(pairs, np.array([k]), level) if usable[k] else NO_ENDS
         word, leaning = word_of(*found, limits)
         told = word if word != "undecided" or not leaning else f"undecided ({leaning})"
         rows.append((layer, str(part), score[k], ceiling[k], floor[k], *found, told, count))
@@ -62,7 +62,7 @@ def over_seeds(
             why = [f"Training adds less than {LEAST_ROOM} to what an untrained network has in all of its layers."]
         elif count < 3:
             why.append(FEW_SEEDS)
-        found = _position(pairs, layers, level) if len(layers) else (np.nan,) * 3
+        found = _position(pairs, layers, level) if len(layers) else NO_ENDS
         advice.append(advised(part, *found, len(layers), f"{count} seeds", limits, level, " ".join(why)))
     return table, tuple(advice)
 

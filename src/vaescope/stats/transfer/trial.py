@@ -11,6 +11,7 @@ from vaescope.stats.transfer.scores import Runs, shared_settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vaescope.runs.retraining import Policy
     from vaescope.runs.study import Run
     from vaescope.stats.results import Results
 
@@ -18,6 +19,7 @@ TRIAL = ("policy", "loss", "negative_elbo", "reconstruction", "gain", "low", "hi
 OWN = "the target's own"
 EXAMPLES = 500
 BETTER, WORSE = "keep encoder", "keep decoder"
+KEPT = ("encoder", "decoder")
 
 
 def tried(
@@ -38,7 +40,7 @@ def tried(
     for number, (run, other) in enumerate(pairs):
         subject = Subject(results.folder, run, Quiet(progress))
         images, noise = subject.images[:EXAMPLES], subject.noise[:EXAMPLES]
-        jobs = [(policy, policy, other) for policy in POLICIES] + [(OWN, "none", run)]
+        jobs: list[tuple[str, Policy, Run]] = [*((policy, policy, other) for policy in POLICIES), (OWN, "none", run)]
         for name, policy, giver in jobs:
             weights = results.folder.run(giver.id).snapshot(giver.snapshots[-1])
             count = min(steps, run.steps)
@@ -75,8 +77,8 @@ def _difference(wide: "pd.DataFrame", seeds: "pd.Series", level: float) -> Mappi
     return {"value": float(values.mean()), "low": low, "high": high, "seeds": len(values)}
 
 
-def in_words(trial: "pd.DataFrame") -> list[str]:
-    """What the trial says of keeping the encoder against keeping the decoder."""
+def in_words(trial: "pd.DataFrame", advice: Mapping[str, str]) -> list[str]:
+    """What the trial says of keeping the encoder against keeping the decoder, and of the advice (part -> word)."""
     found, steps = trial.attrs["difference"], int(trial["steps"][trial["policy"] == BETTER].iloc[0])
     value, low, high = found["value"], found["low"], found["high"]
     if not np.isfinite(low):
@@ -88,13 +90,31 @@ def in_words(trial: "pd.DataFrame") -> list[str]:
         )
     kind = "lower" if value > 0 else "higher"
     lines = [
-        f"Trial, {steps:,} steps on the target: keeping the encoder and retraining the decoder ends {abs(value):.1f} nats "
-        f"per example {kind} than keeping the decoder and retraining the encoder{sure}."
+        f"Trial, {steps:,} steps on the target: keeping the encoder and retraining the decoder ends "
+        f"{abs(value):.1f} nats per example {kind} than keeping the decoder and retraining the encoder{sure}."
     ]
     ranked = trial[trial["policy"] != OWN].sort_values("loss")
     own = float(trial["loss"][trial["policy"] == OWN].iloc[0])
     told = ", ".join(f"{row.policy} {row.loss:.1f}" for row in ranked.itertuples())
-    return [*lines, f"Losses: {told}; the target's own run at its end {own:.1f}."]
+    lines.append(f"Losses: {told}; the target's own run at its end {own:.1f}.")
+    numbers = trial[["gain", "low", "high"]].to_numpy(float).tolist()
+    ends: dict[str, list[float]] = dict(zip(trial["policy"].astype(str), numbers, strict=True))
+    return [*lines, *(_against(part, word, *ends[f"keep {part}"]) for part, word in advice.items() if part in KEPT)]
+
+
+def _against(part: str, word: str, gain: float, low: float, high: float) -> str:
+    """What it brings to keep a part instead of beginning anew, and whether that bears out the advice."""
+    known = np.isfinite(low)
+    span = f" ({low:.1f} to {high:.1f})" if known else ""
+    better = known and low > 0
+    worse = known and high < 0
+    said = (
+        "better than to begin anew" if better else "worse than to begin anew" if worse else "no surely different loss"
+    )
+    line = f"Keeping the {part}: {said}, gain {gain:.1f} nats per example{span}."
+    if (word == "retrain" and known and not worse) or (word == "keep" and worse):
+        return f"{line} That speaks against the advice to {word} it, which is from similarity alone: believe the trial."
+    return line
 
 
 def _pairs(source: Runs, target: Runs) -> "list[tuple[Run, Run]]":
