@@ -67,7 +67,7 @@ def best(works: dict, rounds: int) -> dict[str, float]:
 def main() -> int:
     """Print the table."""
     quick = "--quick" in sys.argv
-    n, rounds, held = (64, 1, True) if quick else (2048, 7, True)
+    n, rounds, held = (64, 1, True) if quick else (512, 15, True)
     print(f"{'':34}{'by hand':>10}{'capture':>10}{'ratio':>8}")
     with on_cores(1):
         model = encoder().eval()

@@ -2,6 +2,7 @@
 
     python benchmarks/freezing.py train   [--seeds 0 1 2] [--steps 5000]   # once a seed, never freezing
     python benchmarks/freezing.py freeze  [--seeds 0 1 2] [--steps 5000]   # the same again, frozen at several steps
+    python benchmarks/freezing.py stopped [--seeds 0 1 2] [--steps 5000]   # and how far never freezing is in their time
     python benchmarks/freezing.py table   [--seeds 0 1 2] [--steps 5000]
     python benchmarks/freezing.py --quick                                  # all three, small, and a check
 
@@ -291,6 +292,23 @@ def _rates(frozen: Training, free: Training, last: int) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in spent.items()}
 
 
+def stopped(plan: Plan) -> None:
+    """What never freezing has reached in the time of each frozen run, if it is stopped then."""
+    at = np.array(looked_at(plan.steps))
+    for key, one in list(plan.results.known.items()):
+        if (
+            not key.startswith(plan.key(0, "")[: plan.key(0, "").index("seed")])
+            or "rates" not in one
+            or "stopped" in one
+        ):
+            continue
+        seed = int(key.split("seed=")[1].split("/")[0])
+        step = one["step"] + one["rates"]["frozen"] / one["rates"]["free"] * (plan.steps - one["step"])
+        nearest = int(at[np.abs(at - step).argmin()])
+        reached = restored(plan, seed, nearest).quality()
+        plan.results.put(key, {**one, "stopped": {"wanted": step, "step": nearest, **reached}})
+
+
 def table(plan: Plan) -> str:
     """What came of it, a row a condition."""
     rows = []
@@ -298,10 +316,10 @@ def table(plan: Plan) -> str:
         found = [(seed, plan.results.known.get(plan.key(seed, condition))) for seed in plan.seeds]
         done = [(seed, one) for seed, one in found if one and (condition == "never" or one["step"] is not None)]
         if not done:
-            rows.append(f"| {condition} | {sum(one is not None for _, one in found)}: never froze | | | | | |")
+            rows.append(f"| {condition} | {sum(one is not None for _, one in found)}: never froze | | | | | | |")
             continue
         base = {seed: plan.results.known[plan.key(seed, "never")] for seed, _ in done}
-        values: dict[str, list[float]] = {name: [] for name in ("step", "saved", "elbo", "delbo", "mig", "dmig")}
+        values: dict[str, list[float]] = {name: [] for name in COLUMNS}
         for seed, one in done:
             step = one["step"] if condition != "never" else plan.steps
             ratio = one["rates"]["frozen"] / one["rates"]["free"] if condition != "never" else 1.0
@@ -317,31 +335,25 @@ def table(plan: Plan) -> str:
             values["saved"].append(100 * (1 - seconds / whole))
             values["elbo"].append(one["elbo"])
             values["delbo"].append(one["elbo"] - base[seed]["elbo"])
+            if "stopped" in one:
+                values["early"].append(one["elbo"] - one["stopped"]["elbo"])
             values["mig"].append(one["mig"])
             values["dmig"].append(one["mig"] - base[seed]["mig"])
         cells = [_mean(values[name], digits) for name, digits in COLUMNS.items()]
         rows.append(f"| {condition} | {len(done)} of {len(plan.seeds)} | {' | '.join(cells)} |")
-    titles = (
-        "frozen",
-        "runs",
-        "at step",
-        "CPU time saved, %",
-        "ELBO",
-        "less that of never",
-        "MIG",
-        "less that of never",
-    )
+    titles = ["frozen", "runs", "at step", "CPU time saved, %", "ELBO", "less that of never"]
+    titles += ["less that of never stopped after the same time", "MIG", "less that of never"]
     head = f"| {' | '.join(titles)} |"
     return "\n".join([head, "|---|" + "---|" * (1 + len(COLUMNS)), *rows])
 
 
-COLUMNS = {"step": 0, "saved": 1, "elbo": 2, "delbo": 2, "mig": 4, "dmig": 4}
+COLUMNS = {"step": 0, "saved": 1, "elbo": 2, "delbo": 2, "early": 2, "mig": 4, "dmig": 4}
 
 
 def _mean(values: list[float], digits: int) -> str:
     """The mean over seeds with its 95 % interval."""
     if len(values) < 2:
-        return f"{values[0]:,.{digits}f}"
+        return f"{values[0]:,.{digits}f}" if values else ""
     found = over_seeds(np.array(values, float))
     return f"{float(found.value):,.{digits}f} ({float(found.low):,.{digits}f} to {float(found.high):,.{digits}f})"
 
@@ -362,6 +374,7 @@ def quick(plan: Plan) -> None:
     """All of it, and whether continuing from a checkpoint is the training it stands for."""
     train(plan)
     freeze(plan)
+    stopped(plan)
     print(table(plan))
     one, step = straight(plan, plan.seeds[0], level=0.05)
     other = restored(plan, plan.seeds[0], step)
@@ -374,7 +387,7 @@ def quick(plan: Plan) -> None:
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["train", "freeze", "table"], default="table")
+    parser.add_argument("what", nargs="?", choices=["train", "freeze", "stopped", "table"], default="table")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=5_000)
     parser.add_argument("--beta", type=float, default=4.0)
@@ -391,7 +404,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     results = Results(asked.results or asked.folder / "freezing.json")
     plan = Plan(tuple(asked.seeds), asked.steps, asked.beta, asked.folder, Data.of(False), results)
-    {"train": train, "freeze": freeze, "table": lambda plan: print(table(plan))}[asked.what](plan)
+    {"train": train, "freeze": freeze, "stopped": stopped, "table": lambda plan: print(table(plan))}[asked.what](plan)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from vaescope.registry import Registry
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "vaescope"
 FILES = sorted(SOURCE.rglob("*.py"))
-SHELL = {"cli.py", "cli_data.py", "cli_findings.py", "console.py", "statuses.py", "__main__.py"}
+SHELL = {"cli.py", "cli_data.py", "cli_findings.py", "cli_models.py", "console.py", "statuses.py", "__main__.py"}
 VERBS = set(
     re.findall(
-        r"`((?:(?:data|models|runs|stats|views|testing)/)?(?:readers/)?[a-z0-9_]+\.py)`",
+        r"`((?:(?:data|models|runs|stats|views|testing|comparing|trackers|adapters)/)?(?:readers/)?[a-z0-9_]+\.py)`",
         (ROOT / "docs" / "architecture.md").read_text().split("## ")[0],
     )
 )
@@ -34,6 +34,10 @@ NOUNS = [
 ]
 MOST_LINES = 350
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common"}
+ALLOWED = {"comparing/checkpoints.py": ["torch.load", "torch.load", "torch.load(weights_only=False)"]}
+"""Files that open pickles, where somebody said --trust-pickle."""
+BORROWS = "models/randomness.py"
+"""The one file that sets global random states, and puts them back: models draw from nothing else."""
 HEAVY = {"torch", "pandas", "altair", "zarr", "pyarrow"}
 
 
@@ -216,12 +220,18 @@ def test_only_the_command_line_prints_and_exits(file):
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_file_makes_code_out_of_data(file):
-    assert unsafe(parsed(file)) == []
+    assert unsafe(parsed(file)) == ALLOWED.get(name_of(file), [])
+
+
+def test_pickles_are_opened_in_one_function():
+    tree = parsed(SOURCE / "comparing" / "checkpoints.py")
+    assert [f.name for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and unsafe(f)] == ["_unpickled"]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_every_draw_has_its_own_generator(file):
-    assert hidden_randomness(parsed(file)) == []
+    found = hidden_randomness(parsed(file))
+    assert (found != []) == (name_of(file) == BORROWS), found
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

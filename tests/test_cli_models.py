@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from vaescope.checkpoints import filled
 from vaescope.cli import app
-from vaescope.comparing import compare
+from vaescope.comparing.checkpoints import filled
+from vaescope.comparing.compare import compare
 from vaescope.runs.capture import capture
 
 FACTORY = """

@@ -12,7 +12,7 @@ from tests.documents import as_it_was, blocks, faults, run
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 PAGES = REPOSITORY / "docs" / "examples"
-SLOW: set[str] = set()  # more than 20 s of one core
+SLOW = {"lightning_vae"}  # more than 20 s of one core
 
 
 def markdown(text):

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tests.recorded import SmallVAE, X, trained
 from torch import nn
 
 import vaescope
+from tests.recorded import SmallVAE, X, trained
 from vaescope.errors import ResourceError, UsageError
 from vaescope.runs import recording as on_disk
 

@@ -1,12 +1,16 @@
 from . import disentanglement as disentanglement
 from . import dynamics as dynamics
 from . import latents as latents
+from .comparing.compare import compare as compare
+from .comparing.comparison import Comparison as Comparison
 from .console import show_progress as show_progress
 from .data.load import load_dataset as load_dataset
 from .fondue import Fondue as Fondue
 from .fondue import fondue as fondue
 from .freezing import FreezeSettled as FreezeSettled
 from .pipeline import lent as lent
+from .pipeline import load_study as load_study
+from .pipeline import run as run
 from .recorder import Recorder as Recorder
 from .replaying import replay as replay
 from .runs.capture import capture as capture
@@ -14,8 +18,6 @@ from .runs.capture import capture_batches as capture_batches
 from .runs.schedules import doubling as doubling
 from .runs.schedules import every as every
 from .runs.schedules import log_spaced as log_spaced
-from .pipeline import load_study as load_study
-from .pipeline import run as run
 from .stats.certainty.ceiling import between_floor_and_ceiling as between_floor_and_ceiling
 from .stats.certainty.ceiling import noise_ceiling as noise_ceiling
 from .stats.certainty.components import component_curve as component_curve
@@ -30,6 +32,7 @@ from .stats.certainty.null import expected_cka as expected_cka
 from .stats.certainty.participation import participation_ratio as participation_ratio
 from .stats.certainty.sweep import n_sweep as n_sweep
 from .stats.forms.posterior import gaussian as gaussian
+from .stats.live.answer import Answer as Answer
 from .stats.live.live import Live as Live
 from .stats.results import Results as Results
 from .stats.results import open as open

@@ -11,7 +11,7 @@ from vaescope.console import say, show_progress, table
 from vaescope.errors import UsageError
 
 if TYPE_CHECKING:
-    from vaescope.comparison import Comparison
+    from vaescope.comparing.comparison import Comparison
 
 USUAL_N = 1000
 MOST_ROWS = 40
@@ -95,9 +95,9 @@ def compare_files(
     """Compare two checkpoints, or two files of representations, layer by layer."""
     for path in out or []:
         _must_be_writable(path)
-    from vaescope.arrayfiles import read_arrays
-    from vaescope.comparing import compare
-    from vaescope.sides import titles_of
+    from vaescope.comparing.arrayfiles import read_arrays
+    from vaescope.comparing.compare import compare
+    from vaescope.comparing.sides import titles_of
 
     factories = [model, model_b or model]
     sides = [_side(file, made, trust_pickle) for file, made in zip((a, b), factories, strict=True) if file is not None]
@@ -134,8 +134,8 @@ def compare_files(
 
 def _side(file: str, factory: str | None, trust_pickle: bool) -> Any:
     """A path of representations, or a model with the path of its weights."""
-    from vaescope.checkpoints import PICKLES
-    from vaescope.factories import model_from
+    from vaescope.comparing.checkpoints import PICKLES
+    from vaescope.comparing.factories import model_from
 
     name = Path(file.rpartition(":")[0] or file) if not Path(file).exists() else Path(file)
     arrays = name.suffix.lower() in REPRESENTATIONS or (name.is_dir() and any(name.glob("*.npy")))
@@ -155,7 +155,7 @@ def _examples(data: str, n: int | None, usual: int | None, seed: int, progress: 
     """What models are shown: from a file, or of a dataset; `n` examples, else `usual`, else all."""
     import numpy as np
 
-    from vaescope.arrayfiles import KINDS, read_arrays, rows_of
+    from vaescope.comparing.arrayfiles import KINDS, read_arrays, rows_of
 
     file = Path(data.rpartition(":")[0] or data) if not Path(data).exists() else Path(data)
     if file.suffix.lower() in KINDS or file.exists():

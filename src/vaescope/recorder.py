@@ -166,7 +166,9 @@ class Recorder:
         )
         self._recording = Recording(folder, told) if self.active else None
         self.folder = Path(folder)
-        self._trackers: list[Tracker] = [guarded(t, self.folder, run) for t in _several(trackers)] if self.active else []
+        self._trackers: list[Tracker] = (
+            [guarded(t, self.folder, run) for t in _several(trackers)] if self.active else []
+        )
 
     def due(self, step: int) -> bool:
         """Whether a call at this step would look, if the budget allows."""

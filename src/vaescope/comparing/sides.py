@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vaescope.arrayfiles import must_agree, read_arrays
+from vaescope.comparing.arrayfiles import must_agree, read_arrays
 from vaescope.errors import RepresentationError, UsageError
 from vaescope.registry import suggestion
 
@@ -98,7 +98,7 @@ def _path_of(given: Any) -> Path | None:
 def side_of(given: Any, name: str, asked: Asked) -> Side:
     """What was given, as far as it can be known without passing data through it."""
     if isinstance(given, tuple) and len(given) == 2 and is_module(given[0]):
-        from vaescope.checkpoints import filled
+        from vaescope.comparing.checkpoints import filled
 
         module: Any = given[0]
         weights: Any = given[1]

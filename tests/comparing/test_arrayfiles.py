@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vaescope.arrayfiles import must_agree, read_arrays, rows_of
+from vaescope.comparing.arrayfiles import must_agree, read_arrays, rows_of
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError, VaescopeError
 
 X = np.random.default_rng(0).standard_normal((50, 3, 4))

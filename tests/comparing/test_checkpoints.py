@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vaescope.checkpoints import filled, read_weights
+from vaescope.comparing.checkpoints import filled, read_weights
+from vaescope.comparing.factories import model_from
 from vaescope.errors import CorruptArtifact, UsageError, VaescopeError
-from vaescope.factories import model_from
 
 
 class Net(nn.Module):

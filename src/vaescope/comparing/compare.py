@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from vaescope import cautions
-from vaescope.arrayfiles import read_arrays, rows_of
-from vaescope.comparison import Comparison, namesakes
+from vaescope.comparing import cautions
+from vaescope.comparing.arrayfiles import read_arrays, rows_of
+from vaescope.comparing.comparison import Comparison, namesakes
+from vaescope.comparing.held import held, rows_taken, shuffles
+from vaescope.comparing.sides import Asked, Side, has_model, is_loader, picked, positive, side_of, titles_of
 from vaescope.errors import UsageError, VaescopeError
-from vaescope.examples import held, rows_taken, shuffles
 from vaescope.progress import Progress
-from vaescope.sides import Asked, Side, has_model, is_loader, picked, positive, side_of, titles_of
 from vaescope.stats.certainty.intervals import Method
 from vaescope.stats.measure import Measure
 from vaescope.stats.similarity import chosen

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from vaescope.comparing import compare
+from vaescope.comparing.compare import compare
 from vaescope.errors import RepresentationError, ResourceError, UsageError
 from vaescope.models.kinship import kinship
 from vaescope.runs.capture import capture

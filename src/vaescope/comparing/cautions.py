@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from vaescope.comparing.sides import Side
 from vaescope.errors import UsageError
-from vaescope.sides import Side
 
 FEW = 100
 """Examples below which a score depends noticeably on which they are."""

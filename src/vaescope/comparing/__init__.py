@@ -1,0 +1,1 @@
+"""Two models, checkpoints or sets of arrays, layer by layer."""
