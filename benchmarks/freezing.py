@@ -309,51 +309,51 @@ def stopped(plan: Plan) -> None:
         plan.results.put(key, {**one, "stopped": {"wanted": step, "step": nearest, **reached}})
 
 
-def table(plan: Plan) -> str:
-    """What came of it, a row a condition."""
-    rows = []
-    for condition in ("never", *conditions(plan, plan.seeds[0])):
-        found = [(seed, plan.results.known.get(plan.key(seed, condition))) for seed in plan.seeds]
-        done = [(seed, one) for seed, one in found if one and (condition == "never" or one["step"] is not None)]
-        if not done:
-            rows.append(f"| {condition} | {sum(one is not None for _, one in found)}: never froze | | | | | | |")
-            continue
-        base = {seed: plan.results.known[plan.key(seed, "never")] for seed, _ in done}
-        values: dict[str, list[float]] = {name: [] for name in COLUMNS}
-        for seed, one in done:
-            step = one["step"] if condition != "never" else plan.steps
-            ratio = one["rates"]["frozen"] / one["rates"]["free"] if condition != "never" else 1.0
-            whole = base[seed]["seconds"]
-            looking = 0.0
-            if condition.startswith("settled"):
-                level = condition.rsplit(" ", 1)[1]
-                looks = sum(s <= step for s in looked_at(plan.steps))
-                spent = plan.results.known[plan.key(seed, f"settles/{level}")]["live"][:looks]
-                looking = sum(spent) + base[seed]["looking"] * looks / base[seed]["looks"]
-            seconds = whole * (step + ratio * (plan.steps - step)) / plan.steps + looking
-            values["step"].append(step)
-            values["saved"].append(100 * (1 - seconds / whole))
-            values["elbo"].append(one["elbo"])
-            values["delbo"].append(one["elbo"] - base[seed]["elbo"])
-            if "stopped" in one:
-                values["early"].append(one["elbo"] - one["stopped"]["elbo"])
-            values["mig"].append(one["mig"])
-            values["dmig"].append(one["mig"] - base[seed]["mig"])
-        cells = [_mean(values[name], digits) for name, digits in COLUMNS.items()]
-        rows.append(f"| {condition} | {len(done)} of {len(plan.seeds)} | {' | '.join(cells)} |")
-    titles = ["frozen", "runs", "at step", "CPU time saved, %", "ELBO", "less that of never"]
-    titles += ["less that of never stopped after the same time", "MIG", "less that of never"]
-    head = f"| {' | '.join(titles)} |"
-    return "\n".join([head, "|---|" + "---|" * (1 + len(COLUMNS)), *rows])
-
-
 COLUMNS = {"step": 0, "saved": 1, "elbo": 2, "delbo": 2, "early": 2, "mig": 4, "dmig": 4}
+TITLES = (
+    *("frozen", "did", "at step", "CPU time saved, %", "ELBO", "less that of never"),
+    *("less that of never stopped after the same time", "MIG", "less that of never"),
+)
+
+
+def table(plan: Plan) -> str:
+    """What came of it, a row a condition; runs in which nothing settled count as what they are: never frozen."""
+    rows = [f"| {' | '.join(TITLES)} |", "|---" * len(TITLES) + "|"]
+    for condition in ("never", *conditions(plan, plan.seeds[0])):
+        known = {seed: plan.results.known.get(plan.key(seed, condition)) for seed in plan.seeds}
+        done = [_outcome(plan, seed, condition, one) for seed, one in known.items() if one is not None]
+        froze = sum(one["step"] < plan.steps for one in done)
+        cells = [_mean([one[name] for one in done if name in one], digits) for name, digits in COLUMNS.items()]
+        rows.append(f"| {condition} | {froze} of {len(done)} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _outcome(plan: Plan, seed: int, condition: str, one: Mapping[str, Any]) -> dict[str, float]:
+    """A row of one seed."""
+    base, steps = plan.results.known[plan.key(seed, "never")], plan.steps
+    step = one.get("step") or steps
+    ratio = one["rates"]["frozen"] / one["rates"]["free"] if "rates" in one else 1.0
+    spent = base["seconds"] * (step + ratio * (steps - step)) / steps
+    if condition.startswith("settled"):  # until it is frozen it must be looked at
+        looks = sum(s <= step for s in looked_at(steps))
+        live = plan.results.known[plan.key(seed, f"settles/{condition.rsplit(' ', 1)[1]}")]["live"]
+        spent += sum(live[:looks]) + base["looking"] * looks / base["looks"]
+    reached = one if "elbo" in one else base
+    found = {
+        "step": step,
+        "saved": 100 * (1 - spent / base["seconds"]),
+        "elbo": reached["elbo"],
+        "delbo": reached["elbo"] - base["elbo"],
+        "mig": reached["mig"],
+        "dmig": reached["mig"] - base["mig"],
+    }
+    return found | ({"early": reached["elbo"] - one["stopped"]["elbo"]} if "stopped" in one else {})
 
 
 def _mean(values: list[float], digits: int) -> str:
-    """The mean over seeds with its 95 % interval."""
-    if len(values) < 2:
-        return f"{values[0]:,.{digits}f}" if values else ""
+    """The mean over seeds with its 95 % interval; the values themselves where there are fewer than three or all alike."""
+    if len(values) < 3 or max(values) == min(values):
+        return "; ".join(f"{value:,.{digits}f}" for value in dict.fromkeys(values))
     found = over_seeds(np.array(values, float))
     return f"{float(found.value):,.{digits}f} ({float(found.low):,.{digits}f} to {float(found.high):,.{digits}f})"
 

@@ -232,9 +232,10 @@ def test_wrong_layers_are_told_at_the_first_look(tmp_path, options, message):
 @pytest.mark.parametrize(("steps", "message"), [([5, 3], "step 3 comes after step 5"), ([-1], "got -1")])
 def test_steps_are_counted_over_the_whole_training(tmp_path, steps, message):
     record = recorder(tmp_path / "mine", SmallVAE())
+    for step in steps[:-1]:
+        record(step)
     with pytest.raises(UsageError, match=message):
-        for step in steps:
-            record(step)
+        record(steps[-1])
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):

@@ -8,6 +8,7 @@ from .data.load import load_dataset as load_dataset
 from .fondue import Fondue as Fondue
 from .fondue import fondue as fondue
 from .freezing import FreezeSettled as FreezeSettled
+from .models.spatial import Projection as Projection
 from .pipeline import lent as lent
 from .pipeline import load_study as load_study
 from .pipeline import run as run

@@ -16,7 +16,8 @@ PALETTES: Mapping[str, tuple[str, ...]] = {
     "decoder": ("#b98a00", "#d97a0b", "#e0592f", "#cc3f5d", "#a8642a", "#c76a86", "#9c7a3c"),
     "other": ("#7c7f86", "#a06a9a", "#6b8a5a", "#9b7562", "#5f8296", "#8a6fb0", "#8f8340"),
 }
-"""Blue for encoders, green for latents, orange for decoders, muted for models that are no VAEs; each at least 3:1 on white and on the dark page."""
+"""Blue for encoders, green for latents, orange for decoders, muted for models that are no VAEs;
+each at least 3:1 on white and on the dark page."""
 
 PART_COLOURS = {"encoder": "#2b7bdc", "latent": "#17976a", "decoder": "#d97a0b", "other": "#7c7f86"}
 PART_DASHES: Mapping[str, list[int]] = {"encoder": [1, 0], "latent": [2, 3], "decoder": [7, 3], "other": [1, 0]}
