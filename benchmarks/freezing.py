@@ -322,6 +322,8 @@ def table(plan: Plan) -> str:
     for condition in ("never", *conditions(plan, plan.seeds[0])):
         known = {seed: plan.results.known.get(plan.key(seed, condition)) for seed in plan.seeds}
         done = [_outcome(plan, seed, condition, one) for seed, one in known.items() if one is not None]
+        if not done:
+            continue
         froze = sum(one["step"] < plan.steps for one in done)
         cells = [_mean([one[name] for one in done if name in one], digits) for name, digits in COLUMNS.items()]
         rows.append(f"| {condition} | {froze} of {len(done)} | {' | '.join(cells)} |")
@@ -351,7 +353,7 @@ def _outcome(plan: Plan, seed: int, condition: str, one: Mapping[str, Any]) -> d
 
 
 def _mean(values: list[float], digits: int) -> str:
-    """The mean over seeds with its 95 % interval; the values themselves where there are fewer than three or all alike."""
+    """The mean over seeds with its 95 % interval; the values where there are fewer than three, or all alike."""
     if len(values) < 3 or max(values) == min(values):
         return "; ".join(f"{value:,.{digits}f}" for value in dict.fromkeys(values))
     found = over_seeds(np.array(values, float))
