@@ -31,8 +31,13 @@ quickstart: $(CORE)  ## train, compare and report: the page is vaescope-quicksta
 	$(call say,the quickstart study)
 	@$(RUN) vaescope run quickstart --out "$(OUT)"
 
+.PHONY: docs
+docs: $(DEV)  ## the documentation site, without a warning: build/docs/index.html
+	$(call say,sphinx)
+	@OMP_NUM_THREADS=1 $(RUN) sphinx -W --keep-going -q -b html -d build/doctrees docs build/docs
+
 .PHONY: test
-test: check  ## everything that must hold before a change is handed in
+test: check docs  ## everything that must hold before a change is handed in
 	$(call say,pytest)
 	@OMP_NUM_THREADS=1 $(RUN) pytest -m "not slow" $(PYTEST_ARGS)
 
@@ -75,7 +80,7 @@ constraints:  ## pin anew everything that core and dev need, at today's versions
 
 .PHONY: clean
 clean:  ## remove the environment and every cache; studies stay
-	rm -rf "$(VENV)" .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf "$(VENV)" .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find src tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 # An environment without any stamp is one whose making was interrupted, or somebody else's: it is made anew.
