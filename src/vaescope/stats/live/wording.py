@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from vaescope.stats.live.seen import Reading
 
+MOST_LISTED = 12
+
 
 def score(value: float, like: float | None = None) -> str:
     """A similarity without its zero, with two digits of what it lacks of 1, three to six in all: ".984", ".99962".
@@ -30,7 +32,9 @@ def step_name(step: int) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them: "a", "a and b", "a, b and c"."""
+    """Names as a sentence lists them: "a", "a and b", "a, b and c"; of many, the first and how many more."""
+    if len(names) > MOST_LISTED:
+        names = [*names[: MOST_LISTED - 1], f"{len(names) - MOST_LISTED + 1:,} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
