@@ -199,6 +199,23 @@ def test_thawed_everything_trains_again_and_is_not_frozen_again():
     assert live.frozen == set()
 
 
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("at_thawing", [True, False])
+@pytest.mark.parametrize("at_freezing", [True, False])
+def test_thawed_norms_are_in_the_mode_that_the_model_is_in_then(at_freezing, at_thawing, own):
+    model = Small()
+    norm = model.encoder["body"][1]
+    _, freezer = frozen(model)
+    model.train(at_freezing)
+    if not own:
+        norm.eval()
+    freezer(model, settled_live(), 25)
+    model.train(at_thawing)
+    freezer.thaw()
+    apart = at_freezing and not own  # the user's own wish, which `model.train` overrules in vain
+    assert norm.training == (at_thawing and not apart)
+
+
 def test_an_optimiser_that_was_not_given_is_left_alone_and_that_is_said_once():
     model = Small()
     optimiser = torch.optim.Adam(model.decoder.parameters())

@@ -10,7 +10,7 @@ from torch import nn
 
 import vaescope
 from tests.recorded import SmallVAE, X, trained
-from vaescope.errors import ResourceError, UsageError
+from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.runs import recording as on_disk
 
 
@@ -45,7 +45,7 @@ def test_the_folder_is_a_study(tmp_path):
     results = record.results()
     row = results.runs.iloc[0].to_dict()
     assert (row["run"], row["state"], row["seed"], row["beta"], row["dataset"]) == ("run", "done", 3, 1.0, "noise")
-    assert results.snapshot_steps == {"run": (0, 2, 5, 7)}
+    assert results.snapshot_steps == {"run": (0, 2, 5, 8)}
     layers = results.layers.set_index("layer")["part"].to_dict()
     assert [*layers] == [
         *("input", "encoder.1", "encoder.2", "encoder.3", "encoder.5", "mean", "log_var", "sampled"),
@@ -53,7 +53,7 @@ def test_the_folder_is_a_study(tmp_path):
     ]
     assert [layers[x] for x in ("input", "encoder.5", "mean", "decoder.2")] == ["input", "encoder", "latent", "decoder"]
     frame = results.similarity("cka", layer="encoder.1")
-    ends = frame[(frame.step_a == 7) & (frame.step_b == 7)]
+    ends = frame[(frame.step_a == 8) & (frame.step_b == 8)]
     assert ends.score.tolist() == pytest.approx([1.0])
     assert set(results.losses["step"]) == {0, 2, 5}
     assert len(results.latents) == 4 * 3
@@ -185,11 +185,11 @@ def test_without_a_probe_weights_are_kept_and_looked_at_later(tmp_path):
     with pytest.raises(UsageError, match="no weights were kept"):
         vaescope.replay(tmp_path, model, X, tmp_path / "no")
     later = vaescope.replay(tmp_path / "weights", SmallVAE(), X, tmp_path / "later", n=64)
-    assert later.snapshot_steps == {"run": (0, 2, 3)}
+    assert later.snapshot_steps == {"run": (0, 2, 4)}
     model = SmallVAE()
     with recorder(tmp_path / "now", model, at=[0, 2]) as record:
         trained(model, 4, record)
-    for step in (0, 2, 3):
+    for step in (0, 2, 4):
         a, b = (tmp_path / x / f"runs/run/representations/step-{step:09d}.safetensors" for x in ("later", "now"))
         assert a.read_bytes() == b.read_bytes()
 
@@ -292,14 +292,14 @@ def test_what_is_beyond_the_budget_waits_and_is_said_once(tmp_path, monkeypatch)
     monkeypatch.setattr(record._pace._budget, "spent", 1e9)
     assert [a.kind for a in record(1)] == ["skipped"]
     assert record(2) == ()
-    assert len(told) == 1
+    assert ["waits" in text for text in told].count(True) == 1
     monkeypatch.setattr(record._pace._budget, "spent", 0.0)
     record(3)
     assert [*record._recording.manifest.snapshots] == [0, 3]
 
 
 def test_other_ranks_do_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("vaescope.recorder._is_first", lambda: False)
+    monkeypatch.setattr("vaescope.recorder.is_first", lambda: False)
     record = recorder(tmp_path / "mine", SmallVAE(), trackers=["jsonl"])
     assert record(0) == ()
     record.finish()
@@ -329,7 +329,7 @@ def test_a_broken_tracker_does_not_stop_a_training(tmp_path):
         recorder(tmp_path / "mine", model, trackers=[Broken(), Fine()], at=[0, 1]) as record,
     ):
         trained(model, 3, record)
-    assert [s if isinstance(s, str) else s[0] for s in seen] == [0, 1, 2, "closed"]
+    assert [s if isinstance(s, str) else s[0] for s in seen] == [0, 1, 3, "closed"]
     assert "similarity_to_start/encoder.1" in seen[1][1]
     assert "ConnectionError: gone" in str(told[0].message)
 
@@ -418,3 +418,178 @@ def test_probe_batches_as_dicts_and_forward(tmp_path):
     a, b = (vaescope.open(tmp_path / x).folder.run("run").snapshot(0) for x in ("mine", "other"))
     assert a.keys() == b.keys()
     assert all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_decoders_are_fed_from_the_means_as_in_other_studies(tmp_path):
+    model = SmallVAE()
+    record = recorder(tmp_path / "mine", model)
+    record(0)
+    model.eval()
+    with torch.no_grad():
+        mean = model.fc_mu(model.encoder(X[:64]))
+        expected = model.decoder[0](mean).numpy()
+    kept = vaescope.open(tmp_path / "mine").folder.run("run").snapshot(0)
+    assert np.array_equal(kept["decoder.0"].numpy(), expected)
+    assert np.array_equal(kept["mean"].numpy(), mean.numpy())
+    assert np.abs(kept["sampled"].numpy() - mean.numpy()).max() > 0.1
+
+
+def test_what_is_looked_at_is_said_first(tmp_path):
+    told = []
+    recorder(tmp_path / "mine", SmallVAE(), tell=told.append)(0)
+    assert told[0] == (
+        "Looking on 64 examples at encoder 4 layers (encoder.1 to encoder.5), decoder 3 layers (decoder.0 to "
+        "decoder.2), 3 latents (fc_mu, fc_var)."
+    )
+    recorder(tmp_path / "other", nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), tell=told.append)(0)
+    assert "no posterior was found" in told[-1]
+
+
+def test_a_model_that_never_changes_scores_one_everywhere(tmp_path):
+    class Plain(nn.Module):
+        """As in PyTorch's own example: no attribute is called encoder or decoder."""
+
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.fc21, self.fc22 = nn.Linear(64, 16), nn.Linear(16, 2), nn.Linear(16, 2)
+            self.fc3, self.fc4 = nn.Linear(2, 16), nn.Linear(16, 64)
+
+        def forward(self, x):
+            h = torch.relu(self.fc1(x.flatten(1)))
+            mean, log_var = self.fc21(h), self.fc22(h)
+            z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
+            return self.fc4(torch.relu(self.fc3(z))), mean, log_var
+
+    record = recorder(tmp_path / "mine", Plain(), at=1, max_overhead=None)
+    for step in range(3):
+        record(step)
+    record.finish()
+    results = record.results()
+    assert results.layers.set_index("layer")["part"].to_dict() == {
+        **{"input": "input", "fc1": "encoder", "mean": "latent", "log_var": "latent", "sampled": "latent"},
+        **{"fc3": "decoder", "fc4": "decoder"},
+    }
+    own = results.curves
+    assert own["score"].tolist() == pytest.approx([1.0] * len(own))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probe": X.flip(3)}, "another probe"),
+        ({"layers": ["encoder.1"]}, "another layers"),
+        ({"seed": 5}, "another seed"),
+    ],
+)
+def test_a_run_goes_on_only_as_what_it_was(tmp_path, change, message):
+    record = recorder(tmp_path / "mine", SmallVAE(), at=1, max_overhead=None)
+    record(0)
+    record(1)
+    record.pause()
+    with pytest.raises(UsageError, match=message):
+        recorder(tmp_path / "mine", SmallVAE(), **change)(2)
+    recorder(tmp_path / "mine", SmallVAE(), **change)(0)  # from the beginning it may be another
+
+
+def test_two_recorders_of_one_run_are_told_apart(tmp_path):
+    first = recorder(tmp_path / "mine", SmallVAE())
+    first(0)
+    with pytest.raises(UsageError, match="another recorder writes run 'run'"):
+        recorder(tmp_path / "mine", SmallVAE())(0)
+    first.finish()
+
+
+def test_a_folder_is_compared_by_the_measures_it_began_with(tmp_path):
+    with recorder(tmp_path / "mine", SmallVAE(), run="a", measures=["permutation"]) as record:
+        record(0)
+    with pytest.raises(UsageError, match="compared by permutation, got cka"):
+        recorder(tmp_path / "mine", SmallVAE(), run="b", measures=["cka"])
+    with recorder(tmp_path / "mine", SmallVAE(seed=1), run="b", n=64) as record:
+        record(0)
+    kept = [vaescope.open(tmp_path / "mine").folder.run(run).snapshot(0)["input"].shape for run in "ab"]
+    assert kept == [(64, 64), (64, 64)]
+
+
+def test_weights_that_are_no_numbers_cost_no_training(tmp_path):
+    model = SmallVAE()
+    record = recorder(tmp_path / "mine", model, at=1, max_overhead=None)
+    record(0)
+    with torch.no_grad():
+        model.encoder[1].weight.fill_(float("nan"))
+    answers = record(1)
+    assert any("NaN" in answer.text for answer in answers)
+    assert [*record._recording.manifest.snapshots] == [0, 1]
+
+
+def test_a_layer_that_is_replaced_costs_looks_and_no_training(tmp_path):
+    model = SmallVAE()
+    record = recorder(tmp_path / "mine", model, at=1, max_overhead=None)
+    record(0)
+    model.fc_mu = nn.Linear(16, 3)
+    with pytest.warns(RuntimeWarning, match="look at step 1 was lost"):
+        record(1)
+    record.finish()
+
+
+def test_an_unwritable_log_costs_no_training_and_neither_does_the_end(tmp_path, monkeypatch):
+    record = recorder(tmp_path / "mine", SmallVAE(), at=[0], log_every=1)
+    record(0)
+    monkeypatch.setattr(on_disk, "Events", lambda *_: (_ for _ in ()).throw(ResourceError("no space left")))
+    monkeypatch.setattr(on_disk.RunFolder, "save", lambda *_: (_ for _ in ()).throw(ResourceError("no space left")))
+    with pytest.warns(RuntimeWarning, match="losses of step 1 was lost: no space left"):
+        record(1, loss=1.0)
+    with pytest.warns(RuntimeWarning, match="no space left"):
+        record.finish()
+
+
+def test_numpy_steps_and_losses_that_are_none_are_taken(tmp_path):
+    record = recorder(tmp_path / "mine", SmallVAE())
+    record(np.int64(0), loss=None)
+    record(np.int64(3), loss=np.float32(2.0))
+    record.finish()
+
+
+def test_torchrun_is_known_before_there_is_a_process_group(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert recorder(tmp_path / "mine", SmallVAE())(0) == ()
+    assert not (tmp_path / "mine").exists()
+
+
+def damaged(path, change):
+    content = json.loads(path.read_text())
+    del content["digest"]
+    change(content)
+    from vaescope.runs.store import put_json
+
+    put_json(path, content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["run"].pop("recorded"), "not the manifest of a recorded run"),
+        (lambda c: c["run"].update(recorded=None), "not the manifest of a recorded run"),
+        (lambda c: c["run"]["recorded"].update(name="other"), "belongs to another run"),
+        (lambda c: c["snapshots"]["0"].update(file="../../../study.json"), "names a file elsewhere"),
+    ],
+    ids=["without", "null", "renamed", "elsewhere"],
+)
+def test_a_damaged_manifest_is_told(tmp_path, change, message):
+    with recorder(tmp_path / "mine", SmallVAE()) as record:
+        record(0)
+    damaged(tmp_path / "mine/runs/run/manifest.json", change)
+    with pytest.raises(CorruptArtifact, match=message):
+        vaescope.open(tmp_path / "mine").folder.run("run").snapshot(0)
+
+
+def test_a_damaged_snapshot_is_told_with_what_can_be_done_and_a_damaged_view_is_made_anew(tmp_path):
+    with recorder(tmp_path / "mine", SmallVAE()) as record:
+        record(0)
+    record.results()
+    (tmp_path / "mine/compared.json").write_text("{}")
+    assert vaescope.open(tmp_path / "mine").snapshot_steps == {"run": (0,)}
+    file = next((tmp_path / "mine").rglob("step-*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(CorruptArtifact, match=r"is damaged.*move .*runs/run away"):
+        vaescope.open(tmp_path / "mine").folder.run("run").snapshot(0)

@@ -16,6 +16,7 @@ from vaescope.errors import CorruptArtifact
 from vaescope.runs.board import Live
 from vaescope.runs.live import FILE
 from vaescope.runs.manifest import Manifest
+from vaescope.runs.store import StudyFolder
 from vaescope.statuses import Status, watch
 
 MANY = ["objectives={vae: {}, beta_vae: {beta: [1, 2, 4]}}", "seeds=10", "steps=100", "snapshots=[0, 100]"]
@@ -232,3 +233,47 @@ def test_a_second_process_sees_a_study_train_and_stop(tmp_path, capsys):
     assert "0 of 2 runs done, 0 running, 0 failed, nothing is running now" in after
     assert after.count("stopped") == len(running)
     assert list(out.rglob(FILE)) == []
+
+
+@pytest.fixture
+def cut_short(tmp_path):
+    """A recorded run whose owner said no number of steps, stopped at step 39 after it was compared at step 8."""
+    import vaescope
+    from tests.recorded import SmallVAE, X
+
+    record = vaescope.Recorder(SmallVAE(), tmp_path / "r", probe=X, max_overhead=None, live=False)
+    for step in range(40):
+        record(step, loss=100.0 - step)
+        if step == 8:
+            StudyFolder(tmp_path / "r").keep_view()
+    with pytest.raises(KeyboardInterrupt), record:
+        raise KeyboardInterrupt
+    return StudyFolder(tmp_path / "r")
+
+
+def test_a_recorded_run_that_was_cut_short_is_stopped_at_its_step_of_no_total(cut_short, capsys):
+    text, _ = told(cut_short, capsys)
+    row = next(line.split() for line in text.splitlines() if line.split()[:1] == ["run"] and "stopped" in line)
+    assert row[:4] == ["run", "stopped", "39", "7"]
+    assert float(row[5]) == 100.0 - 32
+
+
+def test_a_recorded_run_under_way_may_be_beyond_what_was_known(cut_short, capsys):
+    beat(cut_short, cut_short.runs[0], 50)
+    text, _ = told(cut_short, capsys)
+    assert "1 running, 0 failed, 20 steps/s\n" in text
+    row = next(line.split() for line in text.splitlines() if "running" in line and "failed" not in line)
+    assert row == ["run", "running", "50", "7", "20", "3.25"]
+
+
+def test_newer_snapshots_than_those_compared_are_told_and_leave_what_is_compared_counted(cut_short, monkeypatch):
+    from vaescope import pipeline
+
+    (cut_short.path / "similarity.zarr").mkdir()
+    seen = []
+    monkeypatch.setattr(pipeline, "compared", lambda folder: seen.append(folder.runs[0].snapshots) or {"cka": (1, 1)})
+    told_ = Status(cut_short.path).below()[0]
+    assert seen == [(0, 1, 2, 4, 8)]
+    assert told_ == f"cka: 1 of 1 blocks compared; newer snapshots since: give `vaescope report {cut_short.path}`"
+    StudyFolder(cut_short.path).keep_view()
+    assert Status(cut_short.path).below()[0] == "cka: 1 of 1 blocks compared"

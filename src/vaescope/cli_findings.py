@@ -52,6 +52,7 @@ def claims(
     """Judge each claim about how VAEs learn: supported, not supported or undecided, with and without controls."""
     from vaescope.stats.judge import judge, verdict_frame
     from vaescope.stats.refreshed import refreshed
+    from vaescope.views import lacking
     from vaescope.views.gaps import unexamined
     from vaescope.views.verdicts import READING_COLUMNS, VERDICT_COLUMNS, reading_rows, verdict_rows, whys
 
@@ -64,8 +65,10 @@ def claims(
     table(VERDICT_COLUMNS, verdict_rows(verdicts), title=f"Claims in the study {results.study.name}")
     for line in whys(verdicts):
         say(line)
-    if lacking := unexamined(results.runs, evidence):
-        say(f"{lacking} not examined, or with damaged tables, which the verdicts lack: `vaescope examine {folder}`.")
+    if results.folder.recorded and lacking.unnamed(results.layers):
+        say(lacking.UNNAMED)
+    if few := unexamined(results.runs, evidence):
+        say(f"{few} not examined, or with damaged tables, which the verdicts lack: `vaescope examine {folder}`.")
     for line in results.twins():
         say(line)
     if every_reading:

@@ -42,7 +42,7 @@ class _Held:
     layers: set[str]
     live: Live | None = None
     hooks: list[RemovableHandle] = field(default_factory=list)
-    norms: list[tuple[nn.Module, bool]] = field(default_factory=list)
+    norms: list[tuple[nn.Module, nn.Module, bool | None]] = field(default_factory=list)  # norm, parent, mode if apart
     seconds: list[float] = field(default_factory=list)
     told: bool = False
 
@@ -145,15 +145,18 @@ class FreezeSettled:
         return tuple(self._freeze(model, name, layers, live, step))
 
     def thaw(self) -> tuple[Answer, ...]:
-        """Let everything train again, as before; nothing of it is frozen again by itself."""
+        """Let everything train again, as before; nothing of it is frozen again by itself.
+
+        Norms are in the mode of the module they are in now (or in their own, if that was another before).
+        """
         found = []
         for name, held in self._held.items():
             for parameter in held.parameters:
                 parameter.requires_grad_(True)
             for hook in held.hooks:
                 hook.remove()
-            for module, training in held.norms:
-                module.train(training)
+            for module, parent, apart in held.norms:
+                module.train(parent.training if apart is None else apart)
             if held.live is not None:
                 held.live.frozen -= held.layers
             self._over.add(name)
@@ -186,7 +189,7 @@ class FreezeSettled:
         self, model: nn.Module, name: str, layers: Sequence[str], live: Live | None, step: int
     ) -> Iterator[Answer]:
         self._over.add(name)  # unless it works out
-        modules = _named(model, layers) if layers else self._part(model, name)
+        modules = _named(model, layers) if layers else self._part(model, name, live)
         inside, shared = _parameters(model, modules)
         reason = self._hindrance(model, inside)
         if reason:
@@ -203,7 +206,8 @@ class FreezeSettled:
         for path in modules:
             module = model.get_submodule(path)
             if isinstance(module, _NormBase) and module.track_running_stats:
-                held.norms.append((module, module.training))
+                parent = model.get_submodule(path.rpartition(".")[0])
+                held.norms.append((module, parent, None if module.training == parent.training else module.training))
                 held.hooks.append(module.register_forward_pre_hook(_as_in_evaluation))
                 module.eval()
         self._held[name] = held
@@ -211,12 +215,12 @@ class FreezeSettled:
             live.frozen |= held.layers
         yield Answer("frozen", step, self._told(model, held, looks, shared), name, step)
 
-    def _part(self, model: nn.Module, part: str) -> set[str]:
-        """The paths of all modules of a part."""
+    def _part(self, model: nn.Module, part: str, live: Live | None) -> set[str]:
+        """The paths of all modules of a part: those so called, else those that the recorder took for it."""
         found = parts_of(model, self._encoder, self._decoder)
-        roots = [
-            root for root in getattr(found, part) if self._heads or root.rpartition(".")[2] not in BESIDE["encoder"]
-        ]
+        given = getattr(found, part)
+        seen = [_CALL.sub("", k) for k, look in (live.looks if live is not None else {}).items() if look.part == part]
+        roots = [r for r in given or seen if self._heads or r.rpartition(".")[2] not in BESIDE["encoder"]]
         paths = _below(model, roots)
         return paths if self._heads or part != "encoder" else paths - _below(model, _heads(paths))
 
@@ -225,7 +229,7 @@ class FreezeSettled:
         known = {id(p) for one in self._optimisers for group in one.param_groups for p in group["params"]}
         foreign = sum(id(p) not in known for p in parameters)
         if not parameters:
-            return "it has no weights of its own that train. Name its modules, as in encoder='features'."
+            return "it has no weights of its own that train. Name its modules: FreezeSettled(..., encoder='features')."
         several = torch.distributed.is_available() and torch.distributed.is_initialized()
         if several and torch.distributed.get_world_size() > 1:
             return "this is one of several processes, and the others would go on. Freeze it in all, before they start."

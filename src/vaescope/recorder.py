@@ -1,18 +1,17 @@
 """The recorder: one line in any training loop, and what its layers and latents do is in a study folder."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from vaescope.errors import ResourceError, UsageError
+from vaescope.errors import UsageError
 from vaescope.models.wrapped import inside
 from vaescope.runs.budget import Budget
+from vaescope.runs.bystander import is_first, lost, numbers_of, versions, whole_step
 from vaescope.runs.looking import Looking
 from vaescope.runs.pace import Pace
 from vaescope.runs.recorded import OWN
@@ -65,7 +64,7 @@ class Recorder:
             has to spare; what is due comes later, or not at all. None takes every look: use it where the same bytes
             must come out each time.
         log_every: steps between losses in the log.
-        measures: by which layers will be compared.
+        measures: by which layers will be compared; None for those of the folder, or debiased CKA.
         live: whether to answer in words as training goes on; or a `Live` with thresholds of your own.
         actions: called after each look but the last, such as `vaescope.FreezeSettled`.
         trackers: where numbers and answers go too: "jsonl", "tensorboard", a SummaryWriter, a wandb run, mlflow; one or
@@ -114,7 +113,7 @@ class Recorder:
         weights: bool | None = None,
         max_overhead: float | None = 0.05,
         log_every: int = 50,
-        measures: Sequence[str] = ("cka",),
+        measures: Sequence[str] | None = None,
         live: "bool | Live" = True,
         actions: Sequence[Action] = (),
         trackers: object = (),
@@ -142,16 +141,17 @@ class Recorder:
             "encoder": encoder,
             "decoder": decoder,
             "posterior": posterior,
-            "turned": all(_ignores_turns(m) for m in measures),
+            "turned": True,
         }
         self._weights = probe is None if weights is None else weights
         self._log_every, self._next_log = log_every, 0
         self._actions = tuple(actions)
         self._tell = tell
         self._step: int | None = None
+        self._seen = (-1, 0)
         self._looking: Looking | None = None
         self._told_skipped = self._closed = False
-        self.active = _is_first()
+        self.active = is_first()
         self.live = None if probe is None or live is False else live if isinstance(live, Live) else Live()
         name = type(inside(model)).__name__
         told = Told(
@@ -162,9 +162,13 @@ class Recorder:
             dataset=dataset,
             network=name,
             steps=steps,
-            measures=tuple(measures),
+            measures=None if measures is None else tuple(measures),
         )
+        for measure in measures or ():
+            _ = MEASURES[measure]
         self._recording = Recording(folder, told) if self.active else None
+        if self._recording is not None:
+            self._looking_options["turned"] = all(map(_ignores_turns, self._recording.measures))
         self.folder = Path(folder)
         self._trackers: list[Tracker] = (
             [guarded(t, self.folder, run) for t in _several(trackers)] if self.active else []
@@ -174,7 +178,7 @@ class Recorder:
         """Whether a call at this step would look, if the budget allows."""
         return self._pace.due(step)
 
-    def __call__(self, step: int, **losses: float | Tensor) -> tuple[Answer, ...]:
+    def __call__(self, step: SupportsIndex, **losses: SupportsFloat | None) -> tuple[Answer, ...]:
         """Look, if it is time to.
 
         Args:
@@ -190,57 +194,54 @@ class Recorder:
         recording = self._recording
         if recording is None or self._closed:
             return ()
-        if self._step is None or step != self._step:
-            self._check(step)
-        self._step = step
+        step = self._step = whole_step(step, self._step)
         if self._pace.due(step):
             return self._take(step, losses)
         if losses and step >= self._next_log and self._looking is not None:
-            values = _numbers(losses)
             self._next_log = step + self._log_every
-            recording.note(step, values)
-            recording.beat(step, values.get("loss", math.nan))
+            with lost(f"the losses of step {step:,}"):
+                values = numbers_of(losses)
+                recording.note(step, values)
+                recording.beat(step, values.get("loss", math.nan))
         return ()
 
-    def _check(self, step: int) -> None:
-        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
-            raise UsageError(f"record: expected the number of steps taken so far, got {step!r}.")
-        if self._step is not None and step < self._step:
-            raise UsageError(
-                f"record: step {step:,} comes after step {self._step:,}. Count over the whole training, not each epoch."
-            )
-
-    def _take(self, step: int, losses: Mapping[str, float | Tensor], last: bool = False) -> tuple[Answer, ...]:
+    def _take(self, step: int, losses: Mapping[str, SupportsFloat | None], last: bool = False) -> tuple[Answer, ...]:
+        if self._looking is None and not is_first():  # the process group may be made after the recorder
+            self._recording = None
+            return ()
         if not self._pace.allows(step) and not last:
             return self._skipped(step)
-        try:
-            answers = self._looked(step, _numbers(losses), last)
-        except ResourceError as error:
-            if self._pace.looks == 0:
-                raise
-            warnings.warn(f"vaescope: the look at step {step:,} was lost: {error}", RuntimeWarning, stacklevel=3)
-            answers = (Answer("warning", step, f"The look at step {step:,} was lost: {error}"),)
+        answers: list[Answer] = []
+        if self._looking is None:  # what is wrong with the recorder itself shows now, and stops the training
+            answers += self._looked(step, numbers_of(losses), last)
+        else:
+            with lost(f"the look at step {step:,}") as told:
+                answers += self._looked(step, numbers_of(losses), last)
+            answers += [Answer("warning", step, text) for text in told]
         self._pace.took(step)
+        self._seen = (step, versions(self.model))
         self.answers.extend(answers)
         for answer in answers if self._tell else ():
             self._tell(answer.text)  # type: ignore[misc]
-        return answers
+        return tuple(answers)
 
     def _looked(self, step: int, losses: dict[str, float], last: bool) -> tuple[Answer, ...]:
         recording = self._recording
         assert recording is not None  # noqa: S101
         looking = self._looking or Looking(inside(self.model), self._probe, **self._looking_options)
         observation = looking.observation(step, losses)
+        opening: list[str] = []
         if self._looking is None:
             known = recording.begin(
                 step, observation.layers, looking.digest, looking.n, looking.examples, looking.latents
             )
             self._looking = looking
             self._catch_up(known)
+            opening = looking.opening
         recording.keep(observation, inside(self.model).state_dict() if self._weights else None)
         recording.beat(step, losses.get("loss", math.nan))
         self._next_log = step + self._log_every
-        answers: list[Answer] = []
+        answers = [Answer("opening", step, text) for text in opening]
         if self.live is not None and observation.representations:
             answers += self.live.observe(observation)
             for action in () if last else self._actions:
@@ -271,26 +272,28 @@ class Recorder:
             self._tell(text)
         return (answer,)
 
-    def finish(self, step: int | None = None) -> tuple[Answer, ...]:
+    def finish(self, step: SupportsIndex | None = None) -> tuple[Answer, ...]:
         """Look a last time, and say that the training has ended.
 
         Args:
-            step: steps taken in all; that of the last call if None.
+            step: steps taken in all. If None, one more than at the last call, unless that looked and nothing has
+                changed since.
 
         Returns:
             What became known.
         """
         if self._recording is None or self._closed:
             return ()
-        step = self._step if step is None else step
+        if step is None and self._step is not None:
+            step = self._step + (self._seen != (self._step, versions(self.model)))
         answers: tuple[Answer, ...] = ()
         if step is not None:
-            self._check(step)
-            self._step = step
+            step = self._step = whole_step(step, self._step)
             seen = {**self._recording.manifest.snapshots, **self._recording.manifest.weights}
             if step not in seen or self._looking is None:
                 answers = self._take(step, {}, last=True)
-            self._recording.close(step, "done")
+            with lost("the end of the recording"):
+                self._recording.close(step, "done")
         self._close()
         return answers
 
@@ -302,7 +305,8 @@ class Recorder:
     def pause(self) -> None:
         """Stop recording without saying that the training has ended: another recorder of the same run goes on."""
         if self._recording is not None and not self._closed:
-            self._recording.close(self._step or 0)
+            with lost("the last line of the recording"):
+                self._recording.close(self._step or 0)
             self._close()
 
     def __enter__(self) -> "Recorder":
@@ -328,19 +332,9 @@ class Recorder:
         return refreshed(self.folder)
 
 
-def _numbers(losses: Mapping[str, float | Tensor]) -> dict[str, float]:
-    return {k: float(v.detach()) if isinstance(v, Tensor) else float(v) for k, v in losses.items()}
-
-
 def _several(trackers: object) -> Sequence[object]:
     return trackers if isinstance(trackers, list | tuple) else [trackers]
 
 
 def _ignores_turns(measure: str) -> bool:
     return {"orthogonal", "translation"} <= MEASURES[measure].invariant_to
-
-
-def _is_first() -> bool:
-    """Whether this process is the one that records."""
-    distributed = torch.distributed
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0

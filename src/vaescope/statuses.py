@@ -1,22 +1,25 @@
 """What `vaescope status` tells: read from the study's folder at any moment, without the lock, writing nothing."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from vaescope.console import say, table, watching
 from vaescope.errors import CorruptArtifact
 from vaescope.progress import Board, Row
-from vaescope.runs.board import duration, in_words, speed
+from vaescope.runs.board import duration, has_total, in_words, most, speed
 from vaescope.runs.live import Watch
-from vaescope.runs.store import StudyFolder
+from vaescope.runs.store import VIEW, StudyFolder
 from vaescope.runs.study import Run
 from vaescope.stats.examination import examined
 from vaescope.stats.examined import FOLDER
 
 LISTED_RUNS = 30
 LISTED_REASONS = 3
+TAIL_BYTES = 65_536  # of an events log, in which its last loss stands
 RUN_COLUMNS = ("run", "state", "steps", "snapshots", "steps/s", "loss")
 GROUP_COLUMNS = ("dataset", "objective", "runs", "done", "running", "waiting", "failed", "steps")
 
@@ -76,7 +79,9 @@ class Status:
     def below(self) -> list[str]:
         """What there is besides the runs: blocks compared, tables of examinations, the report."""
         made = self._folder.path / "report.html"
-        blocks = [f"{name}: {done:,} of {total:,} blocks compared" for name, (done, total) in self.compared().items()]
+        newer = f"; newer snapshots since: give `vaescope report {self._folder.path}`" if self._newer() else ""
+        counts = self.compared().items()
+        blocks = [f"{name}: {done:,} of {total:,} blocks compared{newer}" for name, (done, total) in counts]
         if tables := len(self._watch.runs) * len(examined(self._folder.study, self._folder.recorded)):
             made_tables = len(list(self._folder.path.glob(f"{FOLDER}/*/*.parquet")))
             blocks.append(f"examined: {made_tables:,} of {tables:,} tables")
@@ -94,8 +99,19 @@ class Status:
         ended = sum(m.ended for m in self._watch.manifests.values())
         state = (ended, [(p, p.stat().st_mtime_ns) for p in sorted(store.glob("*/done/c/*"))])
         if self._compared[0] != state and not self._watch.damaged:
-            self._compared = state, compared(self._folder)
+            self._compared = state, compared(self._as_compared())
         return self._compared[1]
+
+    def _as_compared(self) -> StudyFolder:
+        """The study; of recorded runs, with the snapshots that were there when they were last compared."""
+        return StudyFolder(self._folder.path, as_compared=True) if self._folder.recorded else self._folder
+
+    def _newer(self) -> bool:
+        """Whether recorded runs have snapshots that were not there when they were last compared."""
+        if not self._folder.recorded or not (self._folder.path / VIEW).exists():
+            return False
+        seen = {run.id: run.snapshots for run in self._as_compared().runs}
+        return any(set(m.snapshots) - set(seen.get(run_id, ())) for run_id, m in self._watch.manifests.items())
 
     def _states(self, rows: Mapping[str, Row]) -> dict[str, str]:
         """The state of each run in a word: of one that was begun and has not ended, whether it is being worked on."""
@@ -107,7 +123,7 @@ class Status:
             elif row:
                 states[run_id] = "running" if row.alive else f"no sign of life for {duration(row.age)}"
             else:
-                states[run_id] = "stopped" if manifest.state == "running" else manifest.state
+                states[run_id] = "stopped" if manifest.state in ("running", "recording") else manifest.state
         return states
 
     def _groups(self, states: Mapping[str, str]) -> list[tuple[str | int, ...]]:
@@ -119,9 +135,9 @@ class Status:
             key = self._group(run)
             groups.setdefault(key, Counter())[states[run_id]] += 1
             steps[key] += rows[run_id].step if run_id in rows else self._watch.manifests[run_id].step
-        total = Counter()
+        total: Counter[tuple[str, str]] = Counter()
         for run in self._watch.runs.values():
-            total[self._group(run)] += run.steps
+            total[self._group(run)] += most(run, self._watch.manifests[run.id].step)
         found = []
         for key, c in groups.items():
             done, running, failed = c["done"], c["running"], c["failed"] + c["diverged"] + c["damaged"]
@@ -136,9 +152,27 @@ class Status:
     def _row(self, run_id: str, state: str, row: Row | None) -> tuple[str, ...]:
         run, manifest = self._watch.runs[run_id], self._watch.manifests[run_id]
         step = row.step if row and row.alive else manifest.step
-        loss = "-" if row is None or row.loss is None else f"{row.loss:,.2f}"
+        last = self._last_loss(run_id) if row is None else row.loss
+        loss = "-" if last is None else f"{last:,.2f}"
         rate = speed(row.steps_per_second) if row and row.alive else "-"
-        return run_id, state, f"{step:,}/{run.steps:,}", f"{len(manifest.snapshots)}/{len(run.snapshots)}", rate, loss
+        steps = f"{step:,}/{run.steps:,}" if has_total(run) else f"{step:,}"
+        kept = (
+            f"{len(manifest.snapshots)}/{len(run.snapshots)}" if run.recorded is None else f"{len(manifest.snapshots)}"
+        )
+        return run_id, state, steps, kept, rate, loss
+
+    def _last_loss(self, run_id: str) -> float | None:
+        """The last loss that was logged; None where there is none among the last lines."""
+        with suppress(OSError):
+            with (self._folder.path / "runs" / run_id / "events.jsonl").open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+                lines = file.read().splitlines()
+            for line in reversed(lines):
+                with suppress(ValueError):
+                    event = json.loads(line)
+                    if isinstance(event, dict) and isinstance(event.get("loss"), float):
+                        return event["loss"]
+        return None
 
 
 def watch(path: Path, seconds: float) -> Status:

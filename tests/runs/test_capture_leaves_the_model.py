@@ -3,7 +3,8 @@
 
 import copy
 import random
-from collections import Counter, deque
+from collections import Counter, OrderedDict, UserDict, deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from vaescope.errors import UsageError
 from vaescope.models.randomness import borrowed
+from vaescope.models.untouched import untouched
 from vaescope.runs.capture import Probing, capture, capture_batches
 
 
@@ -254,3 +256,125 @@ def test_lazy_modules_and_weights_without_values_are_refused():
         capture(nn.Sequential(nn.LazyLinear(3)), rand(5, 3))
     with pytest.raises(UsageError, match="meta device"):
         capture(nn.Linear(3, 2, device="meta"), rand(5, 3))
+
+
+class Annealing:
+    """An object of the model's own that counts, refers to itself and holds what is not the model's to put back."""
+
+    def __init__(self, data):
+        self.steps, self.inner, self.itself, self.data = 0, SimpleNamespace(seen=[]), self, data
+
+    def step(self):
+        self.steps += 1
+        self.inner.seen.append(self.steps)
+
+
+class Logged(OrderedDict):
+    """A dict that counts how often it is written."""
+
+    writes = 0
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        self.writes += 1
+
+
+class Owning(nn.Module):
+    """Changes what is in what it holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Parameter(torch.zeros(3), requires_grad=False)
+        self.scaled = nn.Embedding(2, 3, max_norm=0.1)
+        self.annealing, self.space = Annealing(np.zeros((2**23,), np.int32)), SimpleNamespace(t=0)
+        self.nested, self.logs, self.kept = {"a": {"n": 0}}, Logged(x=1), (UserDict(n=0), [torch.zeros(3)])
+        self.array, self.queue = np.full(3, np.nan), [np.zeros(3), torch.zeros(3), {"t": torch.zeros(3)}]
+        self.state, self.generators = np.random.RandomState(0), {"g": [torch.Generator(), random.Random(0)]}
+        self.frozen = np.zeros(3)
+        self.frozen.flags.writeable = False
+
+    def forward(self, x):
+        self.codes.data.add_(1)
+        self.scaled(torch.zeros(1, dtype=torch.long))
+        self.annealing.step()
+        self.annealing.new = 1
+        self.space.t += 1
+        self.nested["a"]["n"] += 1
+        self.nested["a"]["m"] = {}
+        self.logs["x"] += 1
+        self.kept[0]["n"] += 1
+        self.kept[1][0] += 1
+        self.array[:] = 1
+        self.queue[0] += 1
+        self.queue[1].mul_(2).add_(1)
+        self.queue[2]["t"].add_(1)
+        self.queue.append(x)
+        own, pythons = self.generators["g"]
+        return x + torch.rand(1, generator=own) + self.state.rand() + pythons.random() + self.codes
+
+
+def inside(value):
+    """What is in a thing, all the way down, in a form that can be compared."""
+    if isinstance(value, torch.Generator):
+        return value.get_state().tolist()
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state())
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return repr(value.tolist()[:9])
+    if isinstance(value, dict):
+        own = vars(value) if hasattr(value, "__dict__") else {}
+        return [(k, inside(v)) for k, v in value.items()] + list(own.items())
+    if isinstance(value, list | tuple):
+        return [inside(v) for v in value]
+    if isinstance(value, Annealing | SimpleNamespace | UserDict):
+        return [(k, inside(v)) for k, v in vars(value).items() if v is not value]
+    return repr(value)
+
+
+@pytest.mark.parametrize("name", ["codes", "scaled", *[k for k in vars(Owning()) if k not in vars(nn.Module())]])
+def test_what_is_in_objects_and_containers_of_the_model_is_as_it_was(name):
+    model = Owning()
+    found = [model.scaled.weight.data] if name == "scaled" else getattr(model, name)
+    before = inside(found)
+    capture(model, rand(20, 3), "output", batch_size=8)
+    assert inside(found) == before
+    model(rand(2, 3))
+    assert (inside(found) == before) == (name == "frozen")
+
+
+def test_a_model_that_samples_by_its_random_state_gives_the_same_sample_each_time():
+    class Sampling(nn.Module):
+        state = None
+
+        def forward(self, x):
+            return x + self.state.rand()
+
+    model = Sampling()
+    model.state = np.random.RandomState(0)
+    probing = Probing(model, rand(20, 3), "output", batch_size=8)
+    first = probing.captured()["output"]
+    model.state.rand()
+    assert np.array_equal(probing.captured()["output"], first)
+
+
+def test_what_is_large_or_of_other_libraries_is_not_copied_nor_put_back():
+    model = Owning()
+    model.optimiser = torch.optim.SGD([model.codes], lr=1.0)
+    with untouched(model):
+        model.annealing.data[0] = 1
+        model.optimiser.mine = 1
+        model.optimiser.state[model.codes] = 1
+    assert model.annealing.data[0] == 1
+    assert model.optimiser.mine == model.optimiser.state[model.codes] == 1
+
+
+def test_a_graph_under_way_through_codes_in_a_list_is_not_disturbed():
+    model = Owning()
+    weight = nn.Parameter(torch.ones(3))
+    model.queue[1] += 1
+    loss = (weight * model.queue[1] * model.codes).sum()
+    capture(model, rand(20, 3), "output")
+    loss.backward()
+    assert torch.equal(weight.grad, torch.zeros(3))

@@ -305,3 +305,19 @@ def test_how_a_claim_was_judged_is_not_cut_off_on_a_wide_screen(opened, written)
     first = page.locator("#verdicts .verdict").first
     first.locator("summary").click()
     assert first.locator(".scroll").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+class OfLossAlone(FakeResults):
+    """A study of which nothing but the loss was logged."""
+
+    @property
+    def losses(self):
+        return super().losses.assign(reconstruction=np.nan, kl=np.nan)
+
+
+def test_losses_that_were_not_recorded_are_named_and_the_others_drawn(opened, written):
+    page = opened(written("loss alone", OfLossAlone())).page
+    look(page, "view-losses")
+    assert page.locator("#losses-loss svg").count() == 1
+    for name in ("reconstruction", "kl"):
+        assert page.locator(f"#losses-{name}").text_content() == "Not recorded."

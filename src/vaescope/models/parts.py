@@ -154,22 +154,33 @@ def _last(name: str) -> str:
     return name.rpartition("[")[2][:-1].lower() if name.endswith("]") else name.rpartition(".")[2].lower()
 
 
+def several(shapes: Shapes) -> tuple[str, ...]:
+    """The outputs that are called log variances, where there are several of them: a hierarchy of posteriors."""
+    found = tuple(name for name in shapes if not name.startswith("output") and LOG_VAR.fullmatch(_last(name)))
+    return found if len(found) > 1 else ()
+
+
 def in_order(
-    layers: Iterable[str], where: Where | None, parts: Parts, same: Callable[[str, str], bool]
+    layers: Iterable[str], where: Where | None, parts: Parts, same: Callable[[str, str], bool], both: bool = False
 ) -> dict[str, Any]:
-    """Layer -> part. Without named parts, what comes up to the posterior is the encoder and the rest the decoder.
+    """Layer -> part. Of a VAE, what lies in neither part is encoder up to the posterior, and decoder after it.
 
     Args:
         layers: in the order of the pass.
         where: the posterior.
         parts: of the model.
         same: whether a layer is the same output as another name.
+        both: whether the owner named both parts: then what lies in neither stays so.
     """
     names = list(layers)
-    found = {name: parts.of(name) for name in names}
-    if where is None or parts.encoder or parts.decoder:
+    found: dict[str, Any] = {name: parts.of(name) for name in names}
+    if where is None or both:
         return found
     ends = [k for k, name in enumerate(names) if same(name, where.mean) or same(name, where.log_var)]
     if not ends:
         return found
-    return {name: "encoder" if k <= max(ends) else "decoder" for k, name in enumerate(names)}
+    for k, name in enumerate(names):
+        if found[name] == "other":
+            early = k <= max(ends) or name.lower().startswith("enc")  # a second encoder, of a hierarchy
+            found[name] = "encoder" if early else "decoder"
+    return found

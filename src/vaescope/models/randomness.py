@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-KINDS = frozenset((torch.Generator, np.random.Generator, random.Random))
+KINDS = frozenset((torch.Generator, np.random.Generator, np.random.RandomState, random.Random))
 
 
 @contextmanager
@@ -22,15 +22,15 @@ def borrowed(devices: Iterable[torch.device], own: Iterable[Any] = ()) -> Iterat
 
     Args:
         devices: besides the CPU, those whose generators a model may use.
-        own: generators of the model or of the data, which are seeded and given back likewise: of torch, numpy or
-            `random.Random`; anything else is ignored.
+        own: generators of the model or of the data, which are seeded and given back likewise: of torch, numpy
+            (`Generator` and `RandomState`) or `random.Random`; anything else is ignored.
 
     Yields:
         A function that seeds all of them with a number.
     """
     states = [torch.default_generator, *(g for g in map(_of_device, devices) if g is not None)]
     generators = list({id(g): g for g in (*states, *own)}.values())
-    before = [_state(generator) for generator in generators]
+    before = [state(generator) for generator in generators]
     numpys = np.random.get_state()  # noqa: NPY002
     pythons = random.getstate()
 
@@ -43,8 +43,8 @@ def borrowed(devices: Iterable[torch.device], own: Iterable[Any] = ()) -> Iterat
     try:
         yield seed
     finally:
-        for generator, state in zip(generators, before, strict=True):
-            _restored(generator, state)
+        for generator, was in zip(generators, before, strict=True):
+            restored(generator, was)
         np.random.set_state(numpys)  # noqa: NPY002
         random.setstate(pythons)
 
@@ -62,11 +62,14 @@ def _of_device(device: torch.device) -> torch.Generator | None:
     return torch.mps._get_default_mps_generator() if device.type == "mps" else None
 
 
-def _state(generator: Any) -> Any:
+def state(generator: Any) -> Any:
+    """The state of a generator, for `restored`; None for anything else."""
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state()
     return generator.getstate() if isinstance(generator, random.Random) else None
 
 
@@ -75,14 +78,19 @@ def _seeded(generator: Any, number: int) -> None:
         generator.manual_seed(number)
     elif isinstance(generator, np.random.Generator):
         generator.bit_generator.state = type(generator.bit_generator)(number).state
+    elif isinstance(generator, np.random.RandomState):
+        generator.seed(number % 2**32)
     elif isinstance(generator, random.Random):
         generator.seed(number)
 
 
-def _restored(generator: Any, state: Any) -> None:
+def restored(generator: Any, was: Any) -> None:
+    """Give a generator the state it had."""
     if isinstance(generator, torch.Generator):
-        generator.set_state(state)
+        generator.set_state(was)
     elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
+        generator.bit_generator.state = was
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(was)
     elif isinstance(generator, random.Random):
-        generator.setstate(state)
+        generator.setstate(was)

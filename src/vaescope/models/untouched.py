@@ -1,6 +1,5 @@
 """A model that may be passed through and is afterwards as it was."""
 
-from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -8,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-COPIED = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
+from vaescope.models.keeping import Kept
 
 
 @contextmanager
@@ -17,8 +16,13 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
 
     What is put back: the training mode of each module, all buffers (the same tensors with the same values and version,
     so that a graph under way holds), hooks and their order, gradients and whether parameters require them, and whatever
-    attributes modules set, append to or count up as they are called; tensors among them with their values. Not put
-    back: values of parameters that a module writes as it is called, what is in objects of the model's own.
+    attributes modules set, append to or count up as they are called: in dicts, lists and objects of the model's own
+    too, with tensors, arrays and generators in them; values of parameters that require no gradients. `Kept` says how
+    deep and how large.
+
+    Not put back: values of parameters that require gradients, where a module writes them as it is called; what is
+    outside the model (global variables, class attributes, variables and objects that a user's hook writes); objects of
+    other libraries (a trainer, a logger) or without `__dict__`; what is deeper or larger than `Kept` keeps.
 
     Modes are set module by module, not by `model.eval()`, since some models do more in `train` than to set the mode
     (merge weights, or keep normalisation layers in evaluation mode). `torch.compile` is out of force meanwhile, since
@@ -31,9 +35,9 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
     """
     modules = list(model.modules())
     modes = [module.training for module in modules]
-    kept = [_Kept(module) for module in modules]
+    kept = Kept(model)
     parameters = [(parameter, parameter.grad, parameter.requires_grad) for parameter in model.parameters()]
-    tensors = tuple(tensor for was in kept for tensor, _ in was.tensors if not tensor.is_inference())
+    tensors = tuple(tensor for tensor, _ in kept.tensors if not tensor.is_inference())
     try:
         if evaluation:
             for module in modules:
@@ -44,8 +48,8 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
         with torch.no_grad(), _eager(), _plain_attention(), _same_version(tensors):
             yield
     finally:
-        for module, mode, was in zip(modules, modes, kept, strict=True):
-            was.put_back()
+        kept.put_back()
+        for module, mode in zip(modules, modes, strict=True):
             if module.training != mode:
                 module.training = mode
         for parameter, gradient, required in parameters:
@@ -53,70 +57,6 @@ def untouched(model: nn.Module, evaluation: bool = True) -> Iterator[None]:
                 parameter.requires_grad_(required)
             if parameter.grad is not gradient:
                 parameter.grad = gradient
-
-
-class _Kept:
-    """The attributes of one module: which objects they are, and what is in those that are known to change."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.attributes = vars(module)
-        self.were = dict(self.attributes)
-        self.inside = {name: _copy(value) for name, value in self.were.items() if type(value) in COPIED and value}
-        self.empty = [value for value in self.were.values() if type(value) in COPIED and not value]
-        buffers = self.were.get("_buffers", {}).values()
-        tensors = [value for value in (*buffers, *self.were.values()) if _is_plain(value)]
-        self.tensors = [(tensor, tensor.detach().clone()) for tensor in tensors]
-
-    def put_back(self) -> None:
-        """Make the module what it was when this was made."""
-        now = self.attributes
-        if now.keys() != self.were.keys() or any(now[name] is not value for name, value in self.were.items()):
-            now.clear()
-            now.update(self.were)
-        for name, values in self.inside.items():
-            _fill(self.were[name], values)
-        for value in self.empty:
-            if value:
-                value.clear()
-        for tensor, values in self.tensors:
-            if not _same(tensor, values):
-                _write(tensor, values)
-
-
-def _write(tensor: Tensor, values: Tensor) -> None:
-    """By `data`: a graph under way that holds the tensor must not take this for a change."""
-    if tensor.shape == values.shape and tensor.dtype == values.dtype:
-        tensor.data.copy_(values)
-    else:
-        tensor.data = values
-
-
-def _is_plain(value: Any) -> bool:
-    return type(value) is Tensor and value.layout == torch.strided and value.device.type != "meta"
-
-
-def _copy(value: Any) -> Any:
-    return list(value.items()) if isinstance(value, dict) else list(value)
-
-
-def _fill(value: Any, inside: list[Any]) -> None:
-    """Put back what was in a container, where that changed."""
-    now = _copy(value)
-    same = len(now) == len(inside) and all(
-        a is b or (isinstance(a, tuple) and isinstance(value, dict) and a[0] is b[0] and a[1] is b[1])
-        for a, b in zip(now, inside, strict=True)
-    )
-    if not same:
-        value.clear()
-        if isinstance(value, dict):
-            for key, inner in inside:
-                value[key] = inner
-        else:
-            value.update(inside) if isinstance(value, set) else value.extend(inside)
-
-
-def _same(tensor: Tensor, values: Tensor) -> bool:
-    return tensor.shape == values.shape and tensor.dtype == values.dtype and torch.equal(tensor, values)
 
 
 @contextmanager

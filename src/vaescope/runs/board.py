@@ -67,26 +67,29 @@ def board_of(
         now: seconds, on the clock of `Live.written`.
     """
     done = failed = steps_done = steps_total = 0
+    open_ended = False
     failures: list[str] = []
     rows: list[Row] = []
     for run_id, run in study_runs.items():
         manifest = manifests.get(run_id)
         state = manifest.state if manifest else "planned"
-        step = min(manifest.step, run.steps) if manifest else 0
+        total = most(run, manifest.step if manifest else 0)
+        step = min(manifest.step, total) if manifest else 0
         row = _row(run_id, run, lives[run_id], now) if run_id in lives and state not in ENDED else None
         lost = state == "diverged" or (state == "failed" and not (row and row.alive))
         if lost or state == "done":
             done, failed = done + (not lost), failed + lost
-            steps_done += step if lost else run.steps
-            steps_total += step if lost else run.steps
+            steps_done += step if lost else total
+            steps_total += step if lost else total
             if lost and manifest:
                 failures.append(f"{run_id}: {manifest.reason or state}")
             continue
         if row:
-            step = row.step if row.alive else step
+            step, total = (row.step, row.steps) if row.alive else (step, total)
             rows.append(row)
         steps_done += step
-        steps_total += run.steps
+        steps_total += total
+        open_ended = open_ended or not has_total(run)
     alive = [row for row in rows if row.alive]
     rate = sum(row.steps_per_second or 0.0 for row in alive)
     return Board(
@@ -99,10 +102,20 @@ def board_of(
         steps_done=steps_done,
         steps_total=steps_total,
         steps_per_second=rate,
-        seconds_left=_seconds_left(steps_total - steps_done, rate, alive),
+        seconds_left=None if open_ended else _seconds_left(steps_total - steps_done, rate, alive),
         rows=(*alive, *(row for row in rows if not row.alive)),
         failures=tuple(failures),
     )
+
+
+def has_total(run: "Run") -> bool:
+    """Whether it is known how many steps a run will take: not of recorded ones whose owner did not say."""
+    return run.recorded is None or run.steps > max(run.snapshots[-1], 1)  # 1: nobody said
+
+
+def most(run: "Run", step: int) -> int:
+    """How many steps a run that is at `step` has: recorded ones may go beyond what was known of them."""
+    return run.steps if run.recorded is None else max(run.steps, step)
 
 
 def label(run: "Run") -> str:
@@ -115,8 +128,8 @@ def _row(run_id: str, run: "Run", live: Live, now: float) -> Row:
     return Row(
         run=run_id,
         label=label(run),
-        step=min(live.step, run.steps),
-        steps=run.steps,
+        step=min(live.step, most(run, live.step)),
+        steps=most(run, live.step),
         steps_per_second=live.steps_per_second,
         loss=live.loss,
         host=live.host,
@@ -153,7 +166,7 @@ def pace(board: Board) -> str:
     if not board.running:
         return "nothing is running now"
     if board.seconds_left is None:
-        return "speed not known yet"
+        return f"{speed(board.steps_per_second)} steps/s" if board.steps_per_second else "speed not known yet"
     return f"{speed(board.steps_per_second)} steps/s, about {duration(board.seconds_left)} left"
 
 

@@ -48,8 +48,15 @@ class Events:
         self.size += len(line)
 
     def sync(self) -> None:
-        """Make what was written durable."""
-        os.fsync(self._file.fileno())
+        """Make what was written durable.
+
+        Raises:
+            ResourceError: it cannot be.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise ResourceError(f"{self._path}: cannot be written: {error.strerror}.") from None
 
     def __exit__(self, *error: object) -> None:
         self._file.close()

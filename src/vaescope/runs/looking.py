@@ -14,8 +14,9 @@ from vaescope.data.batch import arrays
 from vaescope.data.feed import feed
 from vaescope.errors import UsageError
 from vaescope.models.network import Layer, Part
-from vaescope.models.parts import Where, in_order, parts_of, posterior_of
+from vaescope.models.parts import Where, in_order, parts_of, posterior_of, several
 from vaescope.models.randomness import borrowed
+from vaescope.models.wrapped import clean_aliases
 from vaescope.runs.capture import Probing
 from vaescope.runs.coordinates import coordinates
 from vaescope.runs.observation import Observation
@@ -72,6 +73,11 @@ class Looking:
         self._layers: tuple[Layer, ...] = ()
         self._given: dict[str, np.ndarray] = {}
         self._part: dict[str, Part] = {"input": "input", **dict.fromkeys(LATENT, "latent")}
+        self._names: list[str] = []
+        self._source: dict[str, str] = {}
+        self._decoder: nn.Module | None = None
+        self._several: tuple[str, ...] = ()
+        self._caution = ""
         self.n = self.examples = self.latents = 0
         self.digest = ""
         if probe is None:
@@ -85,8 +91,11 @@ class Looking:
         self._given = _input(batches)
         options: dict[str, Any] = {"forward": forward}
         self._parts = parts_of(model, encoder, decoder)
+        self._both = encoder is not None and decoder is not None
         own = callable(posterior) and not isinstance(posterior, bool)
-        self._where = None if own or posterior is False else _where(model, batches, posterior, self._parts, options)
+        self._where = None
+        if not own and posterior is not False:
+            self._where, self._several = _where(model, batches, posterior, self._parts, options)
         if own:
             self._codes = Probing(model, batches, "output*", forward=cast(Any, posterior))
         wanted = layers
@@ -101,21 +110,48 @@ class Looking:
         if self._probing is None:
             return Observation(step, (), {}, losses=losses)
         mean, log_var = self._posterior()
-        with self._listening() as given:
-            found = {name: _matrix(x) for name, x in self._probing.captured().items()}
-        sampled = _codes(given, mean)
-        seen = {**self._given, **self._in_order(found, mean, log_var, sampled)}
         if not self._layers:
-            self._layers = tuple(Layer(name, self._part[name], x.shape[1]) for name, x in seen.items())
-            self.latents = 0 if mean is None else mean.shape[1]
-        if [layer.name for layer in self._layers] != [*seen]:
-            names = [layer.name for layer in self._layers]
-            raise UsageError(f"step {step}: expected the layers of the first look, {names}, got {[*seen]}.")
+            self._settle(mean, log_var)
+        with self._fed(mean):
+            found = {name: _matrix(x) for name, x in self._probing.captured().items()}
+        codes = self._codes_of(mean, log_var)
+        seen = {name: codes[name] if name in codes else found[self._source[name]] for name in self._names}
+        seen = {**self._given, **seen}
+        self._layers = self._layers or tuple(Layer(name, self._part[name], x.shape[1]) for name, x in seen.items())
         kept = {
             name: coordinates(x) if self._turned and name not in LATENT else x.astype(np.float32, copy=False)
             for name, x in seen.items()
         }
         return Observation(step, self._layers, kept, mean, log_var, losses)
+
+    @property
+    def opening(self) -> list[str]:
+        """What was found at the first look, and what must be known of it, in sentences."""
+        if self._probing is None:
+            return []
+        by_part = {
+            part: [la.name for la in self._layers if la.part == part] for part in ("encoder", "decoder", "other")
+        }
+        counted = [
+            f"{part} {len(names)} layers ({names[0]} to {names[-1]})" if len(names) > 1 else f"{part} {names[0]}"
+            for part, names in by_part.items()
+            if names and part != "other"
+        ]
+        if not self.latents:
+            count = len(self._layers) - ("input" in self._part and bool(self._given))
+            return [
+                f"Looking at {count} layers on {self.n:,} examples; no posterior was found, so no latents. If this is "
+                "a VAE, name its parts: encoder=, decoder=, posterior=."
+            ]
+        where = "" if self._where is None else f" ({self._where.mean}, {self._where.log_var})"
+        rest = f"; in neither: {', '.join(by_part['other'][:5])}" if by_part["other"] else ""
+        told = [f"Looking on {self.n:,} examples at {', '.join(counted)}, {self.latents} latents{where}{rest}."]
+        if self._several:
+            told.append(
+                f"Several outputs are called log variances ({', '.join(self._several[:4])}): the first posterior is "
+                "taken. Name encoder=, decoder= and posterior= if another is meant."
+            )
+        return [*told, self._caution] if self._caution else told
 
     def again(self, step: int, representations: Mapping[str, np.ndarray]) -> Observation:
         """What was seen at an earlier step, from what was kept of it."""
@@ -139,67 +175,108 @@ class Looking:
             )
         return mean, log_var
 
+    def _settle(self, mean: np.ndarray | None, log_var: np.ndarray | None) -> None:
+        """Find out, at the first look, which layers there are, in which order, and what the decoder is given."""
+        assert self._probing is not None  # noqa: S101
+        found = {name: _matrix(x) for name, x in self._probing.captured().items()}
+        codes = {} if mean is None or log_var is None else {"mean": mean, "log_var": log_var}
+        self.latents = 0 if mean is None else mean.shape[1]
+        named = set() if self._where is None else {self._where.mean, self._where.log_var} & set(found)
+        halves = self._where is not None and self._where.halves
+        alike = {n for n, x in found.items() if any(np.array_equal(x, code) for code in codes.values())}
+        twins = set() if halves else named or alike  # by name where that can be: equal at first need not stay equal
+
+        def same(name: str, other: str) -> bool:
+            return name == other or name in twins
+
+        where = self._where or (Where("mean", "log_var") if codes else None)
+        parts = in_order(found, where, self._parts, same, self._both)
+        names = [name for name in found if name not in twins]
+        self._source = {_apart(name): name for name in names}
+        self._part |= {_apart(name): _plain(parts[name]) for name in names}
+        self._names = [*self._source]
+        if codes:
+            place = next((k for k, name in enumerate(self._names) if self._part[name] == "decoder"), len(names))
+            self._names[place:place] = LATENT
+            self._decoder, self._caution = self._begins(mean, log_var)
+
+    def _begins(self, mean: Any, log_var: Any) -> tuple[nn.Module | None, str]:
+        """The module that is given codes, if means can be put in their place; else what must be known of that."""
+        first = [self._source[name] for name, part in self._part.items() if part == "decoder" and name in self._source]
+        names = [*self._parts.decoder[::-1], *first[:1]]
+        modules = clean_aliases(self._model)
+        for module in (modules[name] for name in names if name in modules):
+            with _heard(module) as given:
+                assert self._probing is not None  # noqa: S101
+                self._probing.captured()
+            if _are_codes(given, mean, log_var):
+                return module, ""
+        return None, (
+            "What the decoder is given could not be told to be codes of this posterior, so its layers are recorded as "
+            "the model feeds them: where it feeds samples, similarities of decoders are also those of their noise."
+        )
+
     @contextmanager
-    def _listening(self) -> Iterator[list[Tensor]]:
-        """What the decoder is given meanwhile, where there is one module that is the decoder or begins it."""
-        heard: list[Tensor] = []
-        names = self._parts.decoder[-1:] or [name for name, part in self._part.items() if part == "decoder"][:1]
-        modules = dict(self._model.named_modules())
-        if not names or names[0] not in modules:
-            yield heard
+    def _fed(self, mean: np.ndarray | None) -> Iterator[None]:
+        """Let the decoder be fed from the posterior means, as in studies of vaescope's own."""
+        if self._decoder is None or mean is None:
+            yield
             return
+        place = 0
 
-        def hear(module: nn.Module, args: tuple[Any, ...]) -> None:
-            if args and isinstance(args[0], Tensor):
-                heard.append(args[0].detach().to("cpu", torch.float32, copy=True))
+        def feed_means(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal place
+            given = args[0]
+            rows = torch.from_numpy(mean[place : place + len(given)])
+            place += len(given)
+            shape = given.shape if given.dim() != 4 else (len(given), *given.shape[2:], given.shape[1])
+            rows = rows.reshape(shape)
+            rows = rows.permute(0, 3, 1, 2) if given.dim() == 4 else rows
+            return (rows.to(given.device, given.dtype), *args[1:])
 
-        handle = modules[names[0]].register_forward_pre_hook(hear)
+        handle = self._decoder.register_forward_pre_hook(feed_means)
         try:
-            yield heard
+            yield
         finally:
             handle.remove()
 
-    def _in_order(
-        self,
-        found: Mapping[str, np.ndarray],
-        mean: np.ndarray | None,
-        log_var: np.ndarray | None,
-        sampled: np.ndarray | None,
-    ) -> dict[str, np.ndarray]:
-        """The layers with the posterior where it belongs: before the decoder, and once."""
+    def _codes_of(self, mean: np.ndarray | None, log_var: np.ndarray | None) -> dict[str, np.ndarray]:
         if mean is None or log_var is None:
-            self._part |= {name: _plain(part) for name, part in in_order(found, None, self._parts, _never).items()}
-            return dict(found)
-        codes = {"mean": mean, "log_var": log_var}
-
-        def same(name: str, other: str) -> bool:
-            where = self._where
-            code = "mean" if where is not None and other == where.mean else "log_var"
-            halves = where is not None and where.halves
-            return name == other or (not halves and np.array_equal(found[name], codes[code]))
-
-        twins = {n for n, x in found.items() if any(np.array_equal(x, code) for code in codes.values())}
-        parts = in_order(found, self._where or Where("mean", "log_var"), self._parts, same)
-        self._part |= {_apart(name): _plain(part) for name, part in parts.items() if name not in twins}
-        rest = {_apart(name): x for name, x in found.items() if name not in twins}
-        if sampled is None:
-            noise = probe_noise(len(mean), mean.shape[1], 0).numpy()
+            return {}
+        noise = probe_noise(len(mean), mean.shape[1], 0).numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
             sampled = mean + np.exp(0.5 * log_var) * noise
-        codes["sampled"] = sampled.astype(np.float32)
-        names = [*rest]
-        place = next((k for k, name in enumerate(names) if self._part[name] == "decoder"), len(names))
-        before, after = names[:place], names[place:]
-        return {n: rest[n] for n in before} | codes | {n: rest[n] for n in after}
+        return {"mean": mean, "log_var": log_var, "sampled": sampled.astype(np.float32)}
 
 
-def _codes(given: Sequence[Tensor], mean: np.ndarray | None) -> np.ndarray | None:
-    """The codes that the decoder was given, where they are codes: one row an example, as wide as the means."""
-    if mean is None or not given or sum(map(len, given)) != len(mean):
-        return None
+@contextmanager
+def _heard(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The first arguments that a module is given meanwhile."""
+    given: list[Tensor] = []
+
+    def hear(module: nn.Module, args: tuple[Any, ...]) -> None:
+        if args and isinstance(args[0], Tensor):
+            given.append(args[0].detach().to("cpu", torch.float32, copy=True))
+
+    handle = module.register_forward_pre_hook(hear)
+    try:
+        yield given
+    finally:
+        handle.remove()
+
+
+def _are_codes(given: Sequence[Tensor], mean: np.ndarray, log_var: np.ndarray) -> bool:
+    """Whether these are samples of the posterior of all examples in their order, or its means."""
+    if not given or sum(map(len, given)) != len(mean) or any(x.dim() < 2 for x in given):
+        return False
     whole = torch.cat(list(given))
     whole = whole.permute(0, 2, 3, 1) if whole.dim() == 4 else whole
     codes = whole.flatten(1).numpy()
-    return codes if codes.shape == mean.shape else None
+    if codes.shape != mean.shape:
+        return False
+    off = (codes - mean).astype(np.float64) * np.exp(-0.5 * log_var.astype(np.float64))
+    spread = float(np.mean(off**2))
+    return bool(np.allclose(codes, mean, atol=1e-6)) or 0.5 < spread < 2.0
 
 
 def _held(probe: Any, n: int) -> tuple[list[Any], int]:
@@ -234,9 +311,10 @@ def _input(batches: Sequence[Any]) -> dict[str, np.ndarray]:
 
 def _where(
     model: nn.Module, batches: Sequence[Any], posterior: Any, parts: Any, options: Mapping[str, Any]
-) -> Where | None:
+) -> tuple[Where | None, tuple[str, ...]]:
+    """Where the posterior is, and the names of several, where the model has a hierarchy of them."""
     if isinstance(posterior, Sequence) and not isinstance(posterior, str) and len(posterior) == 2:
-        return Where(*posterior)
+        return Where(*posterior), ()
     if posterior not in (None, True):
         raise UsageError(
             "posterior: expected the names of the outputs that are the means and the log variances, a function "
@@ -248,7 +326,7 @@ def _where(
     found = posterior_of(model, parts, shapes)
     if found is None and posterior is True:
         raise UsageError(f"posterior: nothing looks like means and log variances among {', '.join(shapes)}; name them.")
-    return found
+    return found, several(shapes) if found is not None else ()
 
 
 def _matrix(x: np.ndarray) -> np.ndarray:
@@ -257,10 +335,6 @@ def _matrix(x: np.ndarray) -> np.ndarray:
 
 def _plain(part: str) -> Part:
     return part if part in ("encoder", "decoder") else "other"
-
-
-def _never(name: str, other: str) -> bool:
-    return False
 
 
 def _apart(name: str) -> str:

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
-from vaescope.errors import UsageError
+from vaescope.errors import ResourceError, UsageError
 from vaescope.models.network import Layer
 from vaescope.runs.events import Events
 from vaescope.runs.live import Heartbeat
 from vaescope.runs.manifest import Manifest
 from vaescope.runs.observation import Observation
-from vaescope.runs.recorded import OWN
+from vaescope.runs.recorded import OWN, run_of
 from vaescope.runs.store import FORMAT_VERSION, RunFolder, get_json, put_json
 from vaescope.runs.study import Recorded, Run, Scalar, Study
 
@@ -34,7 +35,7 @@ class Told:
         dataset: a name for what the probe set is of.
         network: a name for the model.
         steps: of the whole training, None where unknown.
-        measures: by which layers are compared.
+        measures: by which layers are compared; None for those of the folder, or debiased CKA.
     """
 
     run: str = "run"
@@ -44,7 +45,7 @@ class Told:
     dataset: str = "probe"
     network: str = "model"
     steps: int | None = None
-    measures: tuple[str, ...] = ("cka",)
+    measures: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         plain = self.run and len(self.run) <= 150 and all(c.isalnum() or c in "-_.=+" for c in self.run)
@@ -80,12 +81,21 @@ class Recording:
         self.told = told
         self.folder = self.path / "runs" / told.run
         self._run: Run | None = None
+        self._lock: FileLock | None = None
+        self.measures = told.measures or ("cka",)
         self._size = 0  # of the events log, which is open only while it is written: a training may end at any moment
         file = self.path / "study.json"
         if file.exists():
-            if not get_json(file).get("recorded"):
+            content = get_json(file)
+            if not content.get("recorded"):
                 raise UsageError(f"{self.path} holds a study that vaescope trains itself. Choose another folder.")
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            self.measures = tuple(content["study"]["measures"])
+            if told.measures is not None and set(told.measures) != set(self.measures):
+                raise UsageError(
+                    f"measures: runs of {self.path} are compared by {', '.join(self.measures)}, got "
+                    f"{', '.join(told.measures)}. Leave measures= out, or choose another folder."
+                )
+        elif self.path.exists() and (not self.path.is_dir() or not all(map(_is_left_over, self.path.iterdir()))):
             raise UsageError(
                 f"{self.path} is there already and holds no study. Choose another folder, or an empty one."
             )
@@ -107,15 +117,17 @@ class Recording:
             The steps of the snapshots that were there before, and stay.
 
         Raises:
-            UsageError: the other runs of the folder have a probe set of another size.
+            UsageError: the other runs of the folder have a probe set of another size, another recorder writes this run,
+                or what was recorded of it before was of other examples, layers or settings.
         """
         told = self.told
+        self._take()
         n = max(n, 4)
         study = Study(
             name=self.path.resolve().name[:200] or "recorded",
             objectives={told.objective: {}},
             probe={"n": n},  # type: ignore[arg-type]
-            measures={m: {"pairs": "all"} for m in told.measures},  # type: ignore[arg-type]
+            measures={m: {"pairs": "all"} for m in self.measures},  # type: ignore[arg-type]
         )
         file = self.path / "study.json"
         if file.exists():
@@ -146,7 +158,10 @@ class Recording:
             log_every=1,
             recorded=Recorded(name=told.run, layers=listed, probe=probe, examples=examples),
         )
+        self.manifest = self._manifest()
         kept = {s: a for s, a in self.manifest.snapshots.items() if s < step}
+        if kept:
+            self._must_be_the_same(self._run)
         weights = {s: a for s, a in self.manifest.weights.items() if s < step}
         self.manifest = replace(self.manifest, state="recording", snapshots=kept, weights=weights, reason="")
         runner = self._runner
@@ -156,6 +171,41 @@ class Recording:
         self._size = len(whole)
         self._heartbeat = Heartbeat(runner.path, self._run)
         return sorted(kept)
+
+    def _take(self) -> None:
+        """Be the only one who writes this run, until it is closed or the process ends."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.folder / ".lock", timeout=0)
+            self._lock.acquire()
+        except Timeout:
+            self._lock = None
+            raise UsageError(
+                f"{self.path}: another recorder writes run {self.told.run!r} at this moment. Give this one another "
+                "run=; where several processes train one model, make the recorder in the first of them alone."
+            ) from None
+        except OSError as error:
+            raise ResourceError(f"{self.folder}: cannot be written: {error.strerror}.") from None
+        for left in self.folder.rglob(".*.part"):
+            left.unlink(missing_ok=True)
+
+    def _must_be_the_same(self, run: Run) -> None:
+        """Raise where the run goes on as another one than it was."""
+        before = run_of(get_json(self.folder / "manifest.json")["run"], (0,))
+        assert before.recorded is not None and run.recorded is not None  # noqa: PT018, S101
+        pairs = {
+            "probe": (before.recorded.probe[:12], run.recorded.probe[:12]),
+            "layers": ([n for n, *_ in before.recorded.layers], [n for n, *_ in run.recorded.layers]),
+            "widths of layers": ([w for *_, w in before.recorded.layers], [w for *_, w in run.recorded.layers]),
+            **{key: (getattr(before, key), getattr(run, key)) for key in ("seed", "objective", "dataset", "network")},
+            "setting": (before.options, run.options),
+        }
+        if other := {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}:
+            key, (was, now) = next(iter(other.items()))
+            raise UsageError(
+                f"{self.path}: run {self.told.run!r} was recorded with another {' and '.join(other)} ({key}: {was} "
+                f"then, {now} now), so it cannot go on with these. Give the same, or another run=."
+            )
 
     @property
     def _runner(self) -> RunFolder:
@@ -209,8 +259,12 @@ class Recording:
         """Stop writing; a state of "done" says that there will be no other snapshots."""
         if self._run is None:
             return
-        self.save(step, **({"state": state} if state else {}))
-        self._heartbeat.end()
+        try:
+            self.save(step, **({"state": state} if state else {}))
+        finally:
+            self._heartbeat.end()
+            if self._lock is not None:
+                self._lock.release()
 
 
 def _kl(observation: Observation) -> Sequence[float]:
@@ -232,6 +286,10 @@ def _apart(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found[name] = value.clone() if place in seen else value
         seen.add(place)
     return found
+
+
+def _is_left_over(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".part")
 
 
 def _lines_before(runner: RunFolder, step: int) -> list[bytes]:

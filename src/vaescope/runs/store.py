@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from vaescope.errors import CorruptArtifact, ResourceError, UsageError
 from vaescope.runs.manifest import Artifact, Manifest
-from vaescope.runs.recorded import run_of, study_of
+from vaescope.runs.recorded import reached, run_of, study_of
 from vaescope.runs.study import Run, Study
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class RunFolder:
         import safetensors.torch
 
         path = self.path / artifact.file
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise CorruptArtifact(f"{self.path / 'manifest.json'} is damaged: it names a file elsewhere.")
         try:
             return safetensors.torch.load(get(path, artifact.sha256))
         except safetensors.SafetensorError as error:
@@ -168,9 +170,12 @@ class RunFolder:
         try:
             return self.tensors(known[step])
         except CorruptArtifact as error:
-            raise CorruptArtifact(
-                f"{error} Give `vaescope train` again on this folder: it makes the run anew."
-            ) from None
+            again = (
+                "Give `vaescope train` again on this folder: it makes the run anew."
+                if self.run.recorded is None
+                else f"What was recorded cannot be made again: to read the other runs, move {self.path} away."
+            )
+            raise CorruptArtifact(f"{error} {again}") from None
 
     def damaged(self) -> list[str]:
         """The files of the manifest that are missing or have other bytes."""
@@ -243,17 +248,25 @@ class StudyFolder:
     def _recorded_runs(self, as_compared: bool) -> tuple[Run, ...]:
         """The runs that recorders keep here, as far as they have come, or had when they were last compared."""
         view = self.path / VIEW
-        seen = get_json(view)["snapshots"] if as_compared and view.exists() else {}
+        seen: dict[str, Any] = {}
+        if as_compared and view.exists():
+            with suppress(CorruptArtifact, KeyError):  # it only says what was compared, and `compare` writes it anew
+                seen = get_json(view)["snapshots"]
         runs = []
         for file in sorted(self.path.glob("runs/*/manifest.json")):
             content = get_json(file)
-            found = Manifest.of(content)
+            try:
+                found, run = Manifest.of(content), run_of(content["run"], (0,))
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+                raise CorruptArtifact(f"{file} is damaged: not the manifest of a recorded run.") from None
+            if run.id != file.parent.name:
+                raise CorruptArtifact(f"{file} belongs to another run, {run.id}: were folders renamed?")
             compared = {int(step): sha for step, sha in seen.get(file.parent.name, {}).items()}
             if compared and all(s in found.snapshots and found.snapshots[s].sha256 == compared[s] for s in compared):
                 found = replace(found, snapshots={step: found.snapshots[step] for step in sorted(compared)})
             elif seen or not found.snapshots:
                 continue
-            run = run_of(content["run"], tuple(found.snapshots))
+            run = reached(run, tuple(found.snapshots))
             self._known[run.id] = found
             runs.append(run)
         return tuple(runs) if runs or not seen else self._recorded_runs(False)

@@ -1,6 +1,7 @@
 """What claims are judged by: the tables of a study, by one measure. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Evidence:
         latents: what each latent does at each snapshot.
         posterior: what they do together; `mean_sampled` is the CKA of mean and sampled codes, `gauge` its closed form.
         disentanglement: scores at each snapshot, on "mean" and "sampled" codes.
+        last: run -> its last step, where that need not be `steps`: recorded runs have lengths of their own.
     """
 
     study: str
@@ -68,3 +70,4 @@ class Evidence:
     latents: "pd.DataFrame"
     posterior: "pd.DataFrame"
     disentanglement: "pd.DataFrame"
+    last: Mapping[str, int] = field(default_factory=dict)

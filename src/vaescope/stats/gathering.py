@@ -59,6 +59,7 @@ def evidence_of(results: "Results") -> Evidence:
         latents=_columns(results.examined("latents"), schema.LATENTS),
         posterior=_columns(results.examined("posterior"), schema.POSTERIOR),
         disentanglement=_columns(results.examined("disentanglement"), schema.DISENTANGLEMENT),
+        last={run.id: run.snapshots[-1] for run in results.folder.runs if run.recorded is not None},
     )
 
 

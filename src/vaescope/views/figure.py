@@ -52,6 +52,10 @@ class Figure(ABC):
 
     def missing(self, results: "Results") -> str:
         """Why the table of this study has no rows, for people."""
+        from vaescope.views import lacking
+
+        if lacking.is_recorded(results) and lacking.unnamed(results.layers):
+            return lacking.NO_PARTS
         return "no layers were compared: give `vaescope compare` on the study's folder"
 
 

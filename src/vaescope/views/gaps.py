@@ -6,6 +6,7 @@ import pandas as pd
 
 from vaescope.stats.evidence import Evidence
 from vaescope.stats.examination import EXAMINATIONS
+from vaescope.views import lacking
 from vaescope.views.leads import counted
 
 SHOWN_BY = {
@@ -18,6 +19,7 @@ SHOWN_BY = {
     "posterior": "mutual information, and mean against sampled codes",
     "disentanglement": "disentanglement over training",
 }
+OF_LATENTS = ("latents", "posterior")
 
 
 def gaps(
@@ -27,6 +29,7 @@ def gaps(
     asked: Collection[str],
     folder: str,
     recorded: bool = False,
+    layers: pd.DataFrame | None = None,
 ) -> list[dict[str, str]]:
     """What is missing from the page: what, why, and how to have it ("" where no command helps).
 
@@ -37,6 +40,7 @@ def gaps(
         asked: measures that the study asks for.
         folder: of the study, for the commands.
         recorded: whether somebody else trained the runs: then nothing is expected that needs their network.
+        layers: `Results.layers`; of recorded runs, nothing is expected of latents or parts that their models lack.
     """
     found = []
     ended = int((runs["state"] == "done").sum())
@@ -51,6 +55,9 @@ def gaps(
         why = f"not computed: {', '.join(without)}"
         found.append({"what": "Similarities", "why": why, "how": f"vaescope compare {folder}"})
     expected = [name for name in SHOWN_BY if not (recorded and EXAMINATIONS[name].asks_network)]
+    latentless = recorded and layers is not None and lacking.latentless(layers)
+    if latentless:
+        expected = [name for name in expected if name not in OF_LATENTS]
     tables: Mapping[str, pd.DataFrame] = {name: getattr(evidence, name) for name in expected}
     empty = [name for name, table in tables.items() if not len(table)]
     if ended and len(empty) == len(tables):
@@ -64,6 +71,10 @@ def gaps(
         if few := unexamined(runs, evidence):
             why = f"{few} not examined yet"
             found.append({"what": "Some runs", "why": why, "how": f"vaescope examine {folder}"})
+    if recorded and layers is not None and lacking.unnamed(layers):
+        found.append({"what": "Parts", "why": lacking.UNNAMED.removesuffix("."), "how": ""})
+    elif latentless:
+        found.append({"what": "Latents", "why": lacking.NO_LATENTS, "how": ""})
     if recorded:
         why = "a recorded run has no network here: no controls that need one, no pictures, no disentanglement"
         found.append({"what": "Recorded runs", "why": why, "how": ""})

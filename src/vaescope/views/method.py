@@ -160,8 +160,8 @@ def _recorded(study: Study) -> list[str]:
 def _kept(study: Study) -> list[str]:
     return [
         f"Each layer on the same {study.probe.n:,} probe examples, passed through the model as its owner does, in "
-        "evaluation mode, with the same random numbers at each snapshot: a decoder that is fed with samples gets "
-        "samples of one draw of noise.",
+        "evaluation mode, with the same random numbers at each snapshot. The decoder is fed from the posterior means "
+        "where what it is given could be told to be codes of the posterior; else as the model feeds it.",
         "Layers wider than there are examples were kept on their principal axes, which changes no score.",
     ]
 

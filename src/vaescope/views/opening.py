@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.stats.evidence import Evidence
+from vaescope.views import lacking
 from vaescope.views.curvesets import Curves
 from vaescope.views.leads import times
 from vaescope.views.page import columns, number
@@ -50,15 +51,26 @@ class Opening:
             "across": columns(self.across, 4),
         }
 
-    def figures(self, measure: str) -> list[dict[str, str]]:
-        """Title, caption, and what is missing, of each."""
+    def figures(self, measure: str, layers: pd.DataFrame) -> list[dict[str, str]]:
+        """Title, caption, and what is missing, of each.
+
+        Args:
+            measure: in words.
+            layers: `Results.layers`: without an encoder and a decoder among them there is no lead to ask for.
+        """
+        partless = lacking.partless(layers)
+        title, whose = "Does the encoder settle first, once the floor is taken off?", "encoder and decoder layers"
+        no_lead = "No lead yet: no layers of both parts have settled."
+        if partless:
+            title, whose = "When do layers settle, once the floor is taken off?", "layers"
+            no_lead = f"No lead: {lacking.NO_PARTS}."
         grouped = len(self.shown_leads) and not self.shown_leads["strength"].any() and self.leads["strength"].any()
         few = "" if not len(self.shown_leads) or self.shown_leads["low"].notna().any() else " One seed has no interval."
         return [
             {
                 "id": "figure-curves",
-                "title": "Does the encoder settle first, once the floor is taken off?",
-                "caption": f"Similarity of encoder and decoder layers to the end of their run ({measure}), mean over "
+                "title": title,
+                "caption": f"Similarity of {whose} to the end of their run ({measure}), mean over "
                 "layers and runs with its 95 % interval over seeds; thin lines are single layers. Raw on the left; "
                 "on the right with each layer's score at step 0 taken off.",
                 "empty": "" if len(self.parts) else "No curves yet: they need a finished run and its similarities.",
@@ -69,7 +81,7 @@ class Opening:
                 "caption": "How many times as many steps decoder layers take as encoder layers to reach 0.9 of the way "
                 f"to their end, with 95 % intervals over seeds; 1× is no lead.{few}"
                 + (" Strengths are taken together; the table below has each." if grouped else ""),
-                "empty": "" if len(self.leads) else "No lead yet: no layers of both parts have settled.",
+                "empty": "" if len(self.leads) else no_lead,
             },
             {
                 "id": "figure-across",

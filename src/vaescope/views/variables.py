@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from vaescope.views import answers, gaps, method, outcomes, page, rerun, summary, tables
+from vaescope.views import answers, gaps, lacking, method, outcomes, page, rerun, summary, tables
 from vaescope.views.contents import Content
 
 DISTANCES_ONLY = (
@@ -27,6 +27,12 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
     title = method.titles([measure])[measure]
     labels = axes.labels
     raw, corrected = (summary.lead(frames.lead, measure, c, frames.runs) for c in ("raw", "corrected"))
+    headline, finding = summary.headline(raw, corrected), [DISTANCES_ONLY]
+    if measure not in distances:
+        finding = summary.finding(raw, corrected, summary.floors(frames.settling, measure), title)
+    if lacking.partless(frames.layers):
+        headline = f"There is no finding: {lacking.NO_PARTS}."
+        finding = [headline]
     seeds = page.over_seeds_rows(frames, measure)
     main = {"name": found.study.name, "steps": found.study.steps, "latents": found.study.latents, "main": measure}
     pairs = max((extent.left_out for extent in maps.extents.values()), default=0)
@@ -35,18 +41,22 @@ def variables(found: Content, pictures: Mapping[str, Any]) -> dict[str, Any]:
         "name": found.study.name,
         "main": title,
         "setting": summary.setting(frames.runs, found.study.steps),
-        "lede": " ".join(filter(None, [summary.headline(raw, corrected), answers.headline(found.verdicts)])),
+        "lede": " ".join(filter(None, [headline, answers.headline(found.verdicts)])),
         "caveats": summary.caveats(frames.runs, labels),
         "missing": gaps.gaps(
-            frames.runs, found.evidence, axes.measures, [*found.study.measures], found.folder, found.recorded
+            frames.runs,
+            found.evidence,
+            axes.measures,
+            [*found.study.measures],
+            found.folder,
+            found.recorded,
+            frames.layers,
         ),
         "verdicts": answers.answers(found.verdicts),
         "verdict_counts": answers.counts(found.verdicts),
         "judged_by": method.titles([found.evidence.measure])[found.evidence.measure] if found.verdicts else "",
-        "figures": found.opening.figures(title),
-        "finding": [DISTANCES_ONLY]
-        if measure in distances
-        else summary.finding(raw, corrected, summary.floors(frames.settling, measure), title),
+        "figures": found.opening.figures(title, frames.layers),
+        "finding": finding,
         "distances": ", ".join(method.titles(distances).values()),
         "cards": page.cards(frames, maps.extents, measure),
         "never": page.never(frames, measure),

@@ -11,7 +11,7 @@ from tests.stats.claims.simulated import Truth, simulate
 
 from vaescope.stats.claim import CLAIMS, Claim
 from vaescope.stats.judge import judge, verdict_frame
-from vaescope.stats.judging.latents_at_end import falls, final_latents, pressures
+from vaescope.stats.judging.latents_at_end import falls, final_latents, left_out, pressures
 
 TWO = simulate(Truth(actives=(9.0, 3.0), objectives=("beta_vae",)), 5, 0, ("latents",))
 GAUGE = simulate(Truth(**WIDE), 5, 0, ("latents",))
@@ -82,6 +82,29 @@ def test_only_the_last_step_is_the_end():
     evidence = replace(TWO, posterior=pd.concat([early, TWO.posterior[~strong]], ignore_index=True))
     assert set(final_latents(evidence)["strength_value"]) == {1.0}
     assert said(evidence, "latents_follow_strength").word == "undecided"
+
+
+@pytest.mark.parametrize("claim", ["latents_follow_strength", "collapse_gauge"])
+def test_each_run_ends_at_its_own_last_step(claim):
+    evidence = TWO if claim == "latents_follow_strength" else GAUGE
+    runs, table = [*evidence.runs["run"].astype(str)], evidence.posterior
+    last = {run: evidence.steps - place for place, run in enumerate(runs)}
+    uneven = replace(evidence, posterior=table.assign(step=table["run"].astype(str).map(last)), last=last)
+    even, found = said(evidence, claim), said(uneven, claim)
+    assert found.word == even.word == "supported"
+    assert [r.estimate for r in found.readings] == pytest.approx([r.estimate for r in even.readings], nan_ok=True)
+    assert "Left out" not in found.why
+
+
+def test_runs_left_out_are_left_out_for_the_reason_that_they_have():
+    ids = [*TWO.posterior["run"].astype(str)]
+    early = TWO.posterior.assign(step=np.where(TWO.posterior["run"].astype(str) == ids[0], 0, TWO.posterior["step"]))
+    evidence = replace(TWO, posterior=early[early["run"].astype(str) != ids[-1]])
+    told = left_out(evidence, final_latents(evidence))
+    assert told == (
+        f"Left out: 1 of {len(ids)} runs, with latents examined, but not at their last step. "
+        f"Left out: 1 of {len(ids)} runs, with no latents examined."
+    )
 
 
 def test_several_runs_of_one_strength_and_seed_are_averaged():

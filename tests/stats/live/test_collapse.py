@@ -84,3 +84,29 @@ def test_a_posterior_that_is_not_finite_is_said_once():
         bad = np.full((N, 2), np.inf, np.float32)
         live.observe(observation(step, {"encoder.1": normal(1)}, mean=np.zeros((N, 2), np.float32), log_var=bad))
     assert [a.kind for a in live.answers if "posterior" in a.text] == ["warning"]
+
+
+def hovering(told, steps=STEPS, **rules):
+    """Answers to posteriors of which each latent has the information `told(step)`, nats."""
+    live, z = Live(warm_up=10**6, **rules), normal(2, width=1)[:, 0]
+    for step in steps:
+        spread = np.exp(-np.array(told(step)))
+        mean = z[:, None] * np.sqrt(1 - spread**2)
+        log_var = np.broadcast_to(2 * np.log(spread), mean.shape)
+        live.observe(
+            observation(step, {"mean": normal(1)}, mean=mean.astype(np.float32), log_var=log_var.astype(np.float32))
+        )
+    return [(a.kind, a.step, a.latents) for a in live.answers if a.kind in ("collapse", "recovered")], live
+
+
+def test_latents_on_the_border_are_not_called_collapsed_and_recovered_by_turns():
+    steps = tuple(range(0, 6_000, 100))
+    assert hovering(lambda step: [0.08 if step // 200 % 2 else 0.13], steps)[0] == []
+
+
+def test_a_latent_that_was_in_use_is_lost_below_idle_and_has_recovered_at_twice_that():
+    told = {0: 0.3, 100: 0.3, 200: 0.15, 400: 0.08, 800: 0.08, 1_600: 0.15, 3_200: 0.25, 6_400: 0.25}
+    answers, live = hovering(lambda step: [told[step], 0.3])
+    assert answers == [("collapse", 800, (0,)), ("recovered", 6_400, (0,))]
+    assert [a.since for a in live.answers if a.latents] == [400, 3_200]
+    assert hovering(lambda step: [0.15 if step >= 200 else 0.3])[0] == []

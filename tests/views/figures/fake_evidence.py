@@ -167,6 +167,10 @@ class FakeResults:
         return self.found
 
     @property
+    def folder(self):
+        return SimpleNamespace(runs=())  # nobody else trained any
+
+    @property
     def curves(self) -> pd.DataFrame:
         return pd.DataFrame(columns=["measure", "run", "layer", "part", "step", "score", "floor", "corrected"])
 

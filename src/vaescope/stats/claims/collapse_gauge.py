@@ -7,7 +7,7 @@ import numpy as np
 
 from vaescope.stats.claim import CLAIMS, Claim, Reading, Verdict
 from vaescope.stats.judging.deciding import absent, at, missing, reading, verdict
-from vaescope.stats.judging.latents_at_end import final_latents, rank_correlation
+from vaescope.stats.judging.latents_at_end import final_latents, left_out, rank_correlation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,7 @@ CORRELATION = 0.8
 OFF = 0.1
 FEWEST_SHARES = 3
 MOST_LEFT_OUT = 0.1
+NOT_EXAMINED = "No run has a table of its latents: they were not examined, or the models have none."
 TITLES = (
     "Rank correlation with the share of active latents",
     "Mean distance from sqrt(active / latents)",
@@ -57,7 +58,7 @@ class CollapseGauge(Claim):
         ends = final_latents(evidence).dropna(subset=["share"])
         valued = ends.dropna(subset=["mean_sampled"])
         if not len(valued):
-            note = "CKA(mean, sampled) has no value in any run." if len(ends) else "Latents have not been examined."
+            note = "CKA(mean, sampled) has no value in any run." if len(ends) else NOT_EXAMINED
             plain, main = missing("raw", TITLES[0], CORRELATION, note), missing("gauge", TITLES[1], OFF, note)
             return verdict(type(self), plain, main)
         if valued["share"].nunique() < FEWEST_SHARES:
@@ -66,7 +67,7 @@ class CollapseGauge(Claim):
         else:
             plain = reading("raw", TITLES[0], rank_correlation(valued)(0.95), CORRELATION)
         main = _distance(valued, "gauge", TITLES[1])
-        unvalued = _unvalued(evidence, ends, len(valued))
+        unvalued = " ".join(filter(None, [left_out(evidence, ends), _unvalued(evidence, ends, len(valued))]))
         stops = [plain.note] if absent(plain) else []
         if len(evidence.runs) - len(valued) > MOST_LEFT_OUT * len(evidence.runs):
             stops.append("That is more than a tenth.")
@@ -85,8 +86,8 @@ def _distance(ends: "pd.DataFrame", column: str, title: str) -> Reading:
 
 
 def _unvalued(evidence: "Evidence", ends: "pd.DataFrame", valued: int) -> str:
-    """How many runs have no value, and how many of these no active latent; "" if all have one."""
-    lost = len(evidence.runs) - valued
+    """How many runs with latents have no value, and how many of these no active latent; "" if all have one."""
+    lost = len(ends) - valued
     if not lost:
         return ""
     collapsed = int((ends["mean_sampled"].isna() & (ends["active"] == 0)).sum())

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from vaescope.stats.claim import CLAIMS, Claim, Verdict
 from vaescope.stats.judging.deciding import missing, reading, verdict
-from vaescope.stats.judging.latents_at_end import fall, falls, final_latents, pressures
+from vaescope.stats.judging.latents_at_end import fall, falls, final_latents, left_out, pressures
 
 if TYPE_CHECKING:
     from vaescope.stats.evidence import Evidence
 
 FALL = 0.1
-NOT_EXAMINED = "Latents have not been examined at the last step."
+NOT_EXAMINED = "No run has a table of its latents: they were not examined, or the models have none."
 NAMES = "raw", "active"
 TITLES = "Fall of the similarity of mean and sampled codes", "Fall of the share of active latents"
 
@@ -47,17 +47,15 @@ class LatentsFollowStrength(Claim):
     def judge(self, evidence: "Evidence") -> Verdict:
         """The verdict."""
         ends = final_latents(evidence)
-        rows, left_out = pressures(ends)
+        rows, apart = pressures(ends)
         changed = falls(rows)
         if not len(changed):
             note = "No objective has two strengths with a seed in common."
-            note = " ".join(filter(None, [note, left_out])) if len(ends) else NOT_EXAMINED
+            note = " ".join(filter(None, [note, left_out(evidence, ends), apart])) if len(ends) else NOT_EXAMINED
             plain, main = (missing(name, title, FALL, note) for name, title in zip(NAMES, TITLES, strict=True))
             return verdict(type(self), plain, main)
-        plain = reading("raw", TITLES[0], fall(changed, "mean_sampled", 0.0), FALL, "above", left_out)
-        lost = len(evidence.runs) - len(ends)
-        if lost:
-            left_out = f"{lost} of {len(evidence.runs)} runs have no latents at the last step. {left_out}".strip()
+        note = " ".join(filter(None, [left_out(evidence, ends), apart]))
+        plain = reading("raw", TITLES[0], fall(changed, "mean_sampled", 0.0), FALL, "above", apart)
         grain = 1 / float(ends["latents"].max())
-        main = reading("active", TITLES[1], fall(changed, "share", grain), FALL, "above", left_out)
+        main = reading("active", TITLES[1], fall(changed, "share", grain), FALL, "above", note)
         return verdict(type(self), plain, main)

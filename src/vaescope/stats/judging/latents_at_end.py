@@ -21,20 +21,38 @@ HIGHEST = 0.9999  # of a correlation, for which Fisher's z is finite
 
 
 def final_latents(evidence: "Evidence") -> "pd.DataFrame":
-    """The last step of each run; runs whose latents were not examined at it are left out.
+    """The last step of each run, its own; runs whose latents were not examined at it are left out.
 
     Returns:
         The columns of `evidence.RUNS`, active, mixed, passive, latents, share (active / latents), mean_sampled, gauge,
         expected_mean_sampled.
     """
     table = evidence.posterior.astype({"run": str})
-    last = table[table["step"] == evidence.steps].drop_duplicates("run", keep="last")
+    ends = table["run"].map(lambda run: evidence.last.get(str(run), evidence.steps)).astype(int)
+    last = table[table["step"] == ends].drop_duplicates("run", keep="last")
     last = last.assign(latents=last["active"] + last["mixed"] + last["passive"])
     last = last[last["latents"] > 0]
     last = last.assign(share=last["active"] / last["latents"])
     columns = ["run", "active", "mixed", "passive", "latents", "share", "mean_sampled", "gauge"]
     last = last.reindex(columns=[*columns, "expected_mean_sampled"])
     return evidence.runs.astype({"run": str}).merge(last, on="run").reset_index(drop=True)
+
+
+def left_out(evidence: "Evidence", ends: "pd.DataFrame") -> str:
+    """How many runs have no latents to judge by, and why; "" if all have some.
+
+    Args:
+        evidence: of the study.
+        ends: what `final_latents` gives.
+    """
+    without = set(evidence.runs["run"].astype(str)) - set(ends["run"].astype(str))
+    if not without:
+        return ""
+    table, all_ = evidence.posterior, len(evidence.runs)
+    some = table[table[["active", "mixed", "passive"]].sum(axis=1) > 0]
+    early = len(without & set(some["run"].astype(str)))
+    reasons = [(early, "latents examined, but not at their last step"), (len(without) - early, "no latents examined")]
+    return " ".join(f"Left out: {count} of {all_} runs, with {why}." for count, why in reasons if count)
 
 
 def pressures(ends: "pd.DataFrame") -> tuple["pd.DataFrame", str]:

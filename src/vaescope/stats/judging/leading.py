@@ -141,7 +141,8 @@ def why_missing(evidence: "Evidence", how: LeadReading) -> str:
     if how.corrected and not (table["step"] == 0).any():
         return "There is no snapshot at step 0, so what was there before training is not known."
     if how.wiring and not (evidence.wiring["control"] == how.wiring).any():
-        return f"Decoders have not been fed this way ({how.wiring}): `vaescope examine`."
+        why = "recorded runs have no network here" if evidence.last else "`vaescope examine`"
+        return f"Decoders have not been fed this way ({how.wiring}): {why}."
     if how.reference == "other" and not (table["reference"] == "other").any():
         return "There is no second seed to compare with."
     if not {"encoder", "decoder"} <= set(table["part"].astype(str)):

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["similarity", "settled", "moved", "still", "collapse", "recovered", "frozen", "skipped", "warning"]
+Kind = Literal[
+    "opening", "similarity", "settled", "moved", "still", "collapse", "recovered", "frozen", "skipped", "warning"
+]
 
 
 @dataclass(frozen=True)

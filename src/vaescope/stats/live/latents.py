@@ -19,13 +19,14 @@ ADVICE = "Early in training, and while the weight of the KL term grows, this can
 class LatentWatch:
     """What the latents tell, observation by observation, and when to say so.
 
-    A latent is in use, or idle, when it has told at least, or less than, `idle` nats (`posterior.information`) at
-    `patience` observations in a row; one that moves to and fro stays what it was. An alarm is raised for those that
+    A latent is in use when it has told at least `in_use` nats (`posterior.information`) at `patience` observations in a
+    row, and idle when it has told less than `idle` nats, half of that; one between these, or that moves to and fro,
+    stays what it was. An alarm is raised for those that
     were in use and are idle, and, once, when more than half have never been in use in the first `warm_up` steps: until
     then silence is normal.
 
     Attributes:
-        rules: idle, patience and warm_up.
+        rules: idle, in_use, patience and warm_up.
         told: information of each latent at the last observation, nats.
     """
 
@@ -33,7 +34,9 @@ class LatentWatch:
     told: Float64[np.ndarray, " d"] = field(default_factory=lambda: np.zeros(0))
     _warm: bool = False
     _observed: int = 0
-    _runs: Float64[np.ndarray, " d"] = field(default_factory=lambda: np.zeros(0))  # above zero: in use, below: idle
+    _runs: Float64[np.ndarray, " d"] = field(
+        default_factory=lambda: np.zeros(0)
+    )  # observations in a row; below zero: idle
     _since: list[int] = field(default_factory=list)
     _used: set[int] = field(default_factory=set)
     _ever: set[int] = field(default_factory=set)
@@ -56,11 +59,12 @@ class LatentWatch:
         self._numbers |= {f"latents/{kind}": float(found.count(kind)) for kind in KINDS}
         if len(self._runs) != len(self.told):
             self._runs, self._since = np.zeros(len(self.told)), [step] * len(self.told)
-        used = self.told >= self.rules.idle
-        self._numbers["latents/in_use"] = float(used.sum())
-        for k in np.flatnonzero(used != (self._runs > 0)):
+        self._numbers["latents/in_use"] = float((self.told >= self.rules.idle).sum())
+        now = (self.told >= self.rules.in_use) * 1.0 - (self.told < self.rules.idle)  # 1 in use, -1 idle, 0 between
+        changed = now != np.sign(self._runs)
+        for k in np.flatnonzero(changed):
             self._since[k] = step
-        self._runs = np.where(used, np.maximum(self._runs, 0) + 1, np.minimum(self._runs, 0) - 1)
+        self._runs = np.where(changed, now, self._runs + now)
         self._observed += 1
         yield from self._changes(step)
 
@@ -91,7 +95,7 @@ class LatentWatch:
             yield self._answer("recovered", step, text, back)
         if step >= self.rules.warm_up and not self._warm and self._observed >= patience:
             self._warm = True
-            never = sorted(set(range(count)) - self._ever - set(np.flatnonzero(self._runs > 0).tolist()))
+            never = sorted(set(np.flatnonzero(self.told < self.rules.idle).tolist()) - self._ever)
             if 2 * len(never) > count:
                 self._alarmed |= set(never)
                 yield self._answer("collapse", step, self._never(never, step), never)

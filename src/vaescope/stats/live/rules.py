@@ -38,3 +38,8 @@ class Rules:
             raise UsageError(f"Live: expected stretch above 1 (2: twice the time), got {self.stretch}.")
         if not self.idle > 0:
             raise UsageError(f"Live: expected idle above 0 nats, got {self.idle}.")
+
+    @property
+    def in_use(self) -> float:
+        """Nats from which on a latent is in use: more than `idle`, so that one on the border does not flicker."""
+        return 2 * self.idle

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import altair as alt
 import pandas as pd
 
-from vaescope.views import bands, marks, theme, wording
+from vaescope.views import bands, lacking, marks, theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Controls(Figure):
         return table.assign(measure=evidence.measure)[COLUMNS]
 
     def missing(self, results: "Results") -> str:
-        return "the runs were not examined: give `vaescope examine` on the study's folder"
+        return lacking.no_network(results)
 
     def note(self, table: pd.DataFrame) -> str:
         return bands.noted(table)

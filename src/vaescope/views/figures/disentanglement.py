@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import altair as alt
 import pandas as pd
 
-from vaescope.views import bands, marks, theme
+from vaescope.views import bands, lacking, marks, theme
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Disentanglement(Figure):
         return bands.over_seeds(values, ["dataset", "network", "row", "score", "step"])[COLUMNS]
 
     def missing(self, results: "Results") -> str:
+        if lacking.is_recorded(results):
+            return lacking.NO_NETWORK
         return "no run was examined whose dataset knows its factors; if one does: give `vaescope examine` on the folder"
 
     def note(self, table: pd.DataFrame) -> str:

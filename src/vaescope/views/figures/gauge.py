@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from vaescope.views import bands, theme, wording
+from vaescope.views import bands, lacking, theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Gauge(Figure):
         return table[table["measured"].notna() & table["expected"].notna()][COLUMNS].reset_index(drop=True)
 
     def missing(self, results: "Results") -> str:
-        return "the runs were not examined: give `vaescope examine` on the study's folder"
+        return lacking.no_latents(results)
 
     def note(self, table: pd.DataFrame) -> str:
         last = table[table["last"]]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import altair as alt
 import pandas as pd
 
-from vaescope.views import bands, theme, wording
+from vaescope.views import bands, lacking, theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Latents(Figure):
         return table.assign(panel=[f"{wording.objective(o)}, {words[o, s]}" for o, s in pairs])[COLUMNS]
 
     def missing(self, results: "Results") -> str:
-        return "the runs were not examined: give `vaescope examine` on the study's folder"
+        return lacking.no_latents(results)
 
     def note(self, table: pd.DataFrame) -> str:
         kinds = list(dict.fromkeys(table["dataset"] + ", " + table["network"]))

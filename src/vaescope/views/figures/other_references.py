@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from vaescope.stats.dynamics.curves import corrected
-from vaescope.views import bands, marks, theme, wording
+from vaescope.views import bands, lacking, marks, theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class OtherReferences(Figure):
         return pd.concat(tables, ignore_index=True)[COLUMNS]
 
     def missing(self, results: "Results") -> str:
-        return "the runs were not examined: give `vaescope examine` on the study's folder"
+        return lacking.no_parts(results)
 
     def note(self, table: pd.DataFrame) -> str:
         return bands.noted(table)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaescope.stats.dynamics.sensitivity import abroad
-from vaescope.views import marks, theme, wording
+from vaescope.views import lacking, marks, theme, wording
 from vaescope.views.figure import FIGURES, Figure, Width
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Transfer(Figure):
         return table.reindex(columns=COLUMNS).astype({"layer": str, "part": str}).reset_index(drop=True)
 
     def missing(self, results: "Results") -> str:
+        if lacking.is_recorded(results):
+            return lacking.NO_NETWORK
         return "no two finished runs differ in the dataset alone, or they were not examined"
 
     def note(self, table: pd.DataFrame) -> str:

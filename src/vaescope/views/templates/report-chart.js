@@ -18,6 +18,7 @@ function stepTicks(last, room) {
 /** 1, 2 and 5 times powers of ten within a range. */
 function logTicks(low, high) {
   const made = [];
+  if (!(low > 0 && Number.isFinite(high))) return made;
   for (let k = Math.floor(Math.log10(low)); 10 ** k <= high; k += 1) for (const m of [1, 2, 5]) if (m * 10 ** k >= low && m * 10 ** k <= high) made.push(m * 10 ** k);
   const tens = made.filter((v) => Number.isInteger(Math.log10(v)));
   return made.length > 5 && tens.length > 1 ? tens : made;

@@ -83,9 +83,12 @@ function losses(side) {
       const own = who.run === null || r === who.run;
       return { name: mine.length > 1 || own ? `seed ${page.runs[r].seed}` : "", faint: !own, colour: own ? COLOURS[mine.indexOf(r) % COLOURS.length] : null, mark: null, x: at.map((k) => source.steps[k]), y: at.map((k) => y[k]) };
     }).filter((s) => s.x.length);
-    const low = extent(series.flatMap((s) => s.y))[0];
-    const wide = name !== "kl" && low > 0;
+    if (!series.length) {
+      fitted(place, () => place.replaceChildren(element("p", { class: "hint" }, "Not recorded.")));
+      continue;
+    }
     const [bottom, top] = extent(series.flatMap((s) => s.y));
+    const wide = name !== "kl" && bottom > 0;
     lineChart(place, { label: `${title_} over steps`, x: { log: true, domain: [0, source.steps.at(-1) ?? 1] }, y: { title: `${title_} (nats)`, log: wide, domain: wide ? [bottom * 0.95, top * 1.05] : null, digits: 1 }, series: series.sort((a, b) => b.faint - a.faint), height: 210 });
   }
 }
