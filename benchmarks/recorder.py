@@ -124,7 +124,7 @@ def main() -> None:
     print(f"a call that does not look: {call * 1e6:.1f} us, {call / STEP:.3%} of a step at 100 a second (aim: 1 %)")
     print(
         f"{found['looks']:.0f} looks of {found['seconds'] / found['looks']:.2f} s: {found['share']:.2%} of the "
-        f"training's own time (asked for at most {options.overhead:.0%}, or 30 s)"
+        f"training's own time (asked for at most {options.overhead:.0%})"
     )
     print(f"the same weights, moments and random state, bit for bit: {same}")
     assert same

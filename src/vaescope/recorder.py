@@ -60,9 +60,9 @@ class Recorder:
         dataset: a name for what the probe is of.
         steps: how many there will be, if known: then the budget is a share of the whole training.
         weights: whether to keep the weights at each look too; None: only where there is no probe.
-        max_overhead: share of the training's time that looks may take, e.g. 0.05, beyond 30 seconds that any training
-            has to spare; what is due comes later, or not at all. None takes every look: use it where the same bytes
-            must come out each time.
+        max_overhead: share of the training's time that looks may take, e.g. 0.05; of a training whose steps are not
+            known, 30 seconds in any case. What is due comes later, or not at all. None takes every look: use it where
+            the same bytes must come out each time.
         log_every: steps between losses in the log.
         measures: by which layers will be compared; None for those of the folder, or debiased CKA.
         live: whether to answer in words as training goes on; or a `Live` with thresholds of your own.

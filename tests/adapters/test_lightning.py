@@ -209,7 +209,7 @@ def test_an_action_given_as_a_class_is_made_of_the_trainers_optimisers(lightning
 
     recorder = callback(tmp_path / "study", actions=partial(Held, word="Held all."), at=[0])
     lightning.Trainer(max_steps=1, callbacks=[recorder], **QUIET).fit(module(lightning, optimisers=2), loader())
-    assert [answer.step for answer in recorder.answers if answer.text == "Held all."] == [0, 2]
+    assert [answer.step for answer in recorder.answers if answer.text == "Held all."] == [0]  # not at the last look
     with pytest.raises(UsageError, match="Held needs the optimiser, which this trainer does not show"):
         Shell(tmp_path / "other", "", {"actions": [Held]}).begin(nn.Linear(1, 1))
 

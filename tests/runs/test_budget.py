@@ -37,6 +37,18 @@ def test_where_the_end_is_known_early_looks_are_paid_for_by_late_steps():
     assert (known.looks, unknown.looks) == (20, 3)
 
 
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+def test_where_the_end_is_known_the_share_is_kept_in_short_trainings_too(seconds):
+    budget, clock = Budget(0.05, steps=1500), 0.0
+    for step in range(1500):
+        if budget.allows(clock, step):
+            budget.took(seconds)
+            clock += seconds
+        clock += 0.16
+    assert budget.looks > 2
+    assert budget.spent <= 0.05 * 1500 * 0.16 + 0.1
+
+
 def test_a_look_that_has_become_dear_counts_as_such():
     budget = Budget(0.5)
     budget.took(1.0)

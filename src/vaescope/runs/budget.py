@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-GRACE = 30.0  # seconds that looks may take in any training, however short: the first looks tell most
+GRACE = 30.0  # seconds that looks may take where nobody knows how long a training will be: the first tell most
 
 
 @dataclass
@@ -10,8 +10,9 @@ class Budget:
     """The share of a training's time that looks may take.
 
     A look is allowed while what looks took, with this one as long as the longest of the last two, stays within `share`
-    of the training's own time; or within `GRACE` seconds in all. Where the last step is known, time is what the whole
-    training is projected to take, so that early looks are paid for by late steps.
+    of the training's own time. Where the last step is known, that is what the whole training is projected to take, so
+    that early looks are paid for by late steps. Where it is not, looks may take `GRACE` seconds in any case. The first
+    look is always allowed.
 
     Attributes:
         share: of the training's own time, e.g. 0.05; None allows every look.
@@ -38,9 +39,10 @@ class Budget:
         if self.share is None or not self.looks:
             return True
         training = max(0.0, elapsed - self.spent)
-        if self.steps is not None and done > 0:
-            training *= max(1.0, self.steps / done)
-        return self.spent + max(self._last) <= max(self.share * training, GRACE)
+        if self.steps is None:
+            return self.spent + max(self._last) <= max(self.share * training, GRACE)
+        training *= max(1.0, self.steps / max(done, 1))
+        return self.spent + max(self._last) <= self.share * training
 
     def took(self, seconds: float) -> None:
         """Count a look."""
