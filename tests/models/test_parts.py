@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from vaescope.errors import UsageError
-from vaescope.models.parts import Parts, Where, parts_of, posterior_of
+from vaescope.models.parts import Parts, Where, parts_of, posterior_of, several
 
 
 def module(**children):
@@ -108,6 +108,11 @@ def test_the_posterior_of_usual_shapes_is_found(parts, shapes, expected):
 )
 def test_what_is_no_posterior_is_not_taken_for_one(shapes):
     assert posterior_of(nn.Module(), Parts(), shapes) is None
+
+
+def test_a_hierarchy_is_told_from_one_posterior_that_is_seen_twice():
+    assert several({"mu1": D, "lv": D, "logvar1": D, "mu2": D, "logvar2": D}) == ("logvar1", "logvar2")
+    assert several({"encoder.log_var": D, "encoder[log_covariance]": D, "output[2]": D}) == ()
 
 
 def test_lstm_outputs_are_not_a_posterior():

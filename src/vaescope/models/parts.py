@@ -155,8 +155,9 @@ def _last(name: str) -> str:
 
 
 def several(shapes: Shapes) -> tuple[str, ...]:
-    """The outputs that are called log variances, where there are several of them: a hierarchy of posteriors."""
-    found = tuple(name for name in shapes if not name.startswith("output") and LOG_VAR.fullmatch(_last(name)))
+    """The modules that are called log variances, where there are several of them: a hierarchy of posteriors."""
+    modules = (name for name in shapes if "[" not in name and not name.startswith("output"))
+    found = tuple(name for name in modules if LOG_VAR.fullmatch(_last(name)))
     return found if len(found) > 1 else ()
 
 
