@@ -111,7 +111,7 @@ def test_what_is_no_posterior_is_not_taken_for_one(shapes):
 
 
 def test_a_hierarchy_is_told_from_one_posterior_that_is_seen_twice():
-    assert several({"mu1": D, "lv": D, "logvar1": D, "mu2": D, "logvar2": D}) == ("logvar1", "logvar2")
+    assert several({"mu1": D, "lv1": D, "mu2": D, "lv2": D}) == ("lv1", "lv2")
     assert several({"encoder.log_var": D, "encoder[log_covariance]": D, "output[2]": D}) == ()
 
 

@@ -15,7 +15,7 @@ MEAN = re.compile(
     r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:mean|mu|loc|embedding)s?\d?(?:_?layer)?"
 )
 LOG_VAR = re.compile(
-    r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:log_?var|log_?variance|log_?covariance|log_?sigma2|var)s?\d?(?:_?layer)?"
+    r"(?:(?:fc|z|q|to|latent|enc|hidden|linear|lin|layer|post|posterior)_?)*(?:log_?var|log_?variance|log_?covariance|log_?sigma2|lv|var)s?\d?(?:_?layer)?"
 )
 BESIDE = {"encoder": ("quant_conv",), "decoder": ("post_quant_conv",)}
 """What diffusers' autoencoders have outside of `encoder` and `decoder`."""
