@@ -81,6 +81,7 @@ class Recorder:
     References:
         Design after Bonheme & Grzes (2022), who kept snapshots by hand. https://arxiv.org/abs/2205.08399
 
+    >>> import torch
     >>> images, model = torch.linspace(0, 1, 640).reshape(40, 16), nn.Linear(16, 4)
     >>> record = Recorder(model, out / "mine", probe=images)
     >>> for step in range(3):
