@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 from torch import nn
 
@@ -60,9 +60,9 @@ class Recorder:
         dataset: a name for what the probe is of.
         steps: how many there will be, if known: then the budget is a share of the whole training.
         weights: whether to keep the weights at each look too; None: only where there is no probe.
-        max_overhead: share of the training's time that looks may take, e.g. 0.05; of a training whose steps are not
-            known, 30 seconds in any case. What is due comes later, or not at all. None takes every look: use it where
-            the same bytes must come out each time.
+        max_overhead: share of the training's time that looks may take, e.g. 0.05; it is kept, whatever the schedule:
+            what is due comes later, or not at all. "auto": 0.05, and in any case 30 seconds. None takes every look: use
+            it where the same bytes must come out each time.
         log_every: steps between losses in the log.
         measures: by which layers will be compared; None for those of the folder, or debiased CKA.
         live: whether to answer in words as training goes on; or a `Live` with thresholds of your own.
@@ -112,7 +112,7 @@ class Recorder:
         dataset: str = "probe",
         steps: int | None = None,
         weights: bool | None = None,
-        max_overhead: float | None = 0.05,
+        max_overhead: float | Literal["auto"] | None = "auto",
         log_every: int = 50,
         measures: Sequence[str] | None = None,
         live: "bool | Live" = True,
@@ -122,17 +122,13 @@ class Recorder:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise UsageError(f"Recorder: expected a torch.nn.Module, got {type(model).__name__}.")
-        if max_overhead is not None and not 0 < max_overhead < 1:
-            raise UsageError(
-                f"max_overhead: expected a share between 0 and 1, e.g. 0.05, or None, got {max_overhead!r}."
-            )
         if n < 4 or log_every < 1:
             raise UsageError(f"Recorder: expected n >= 4 and log_every >= 1, got n={n!r}, log_every={log_every!r}.")
         if probe is None and (actions or weights is False):
             raise UsageError("Recorder: without a probe there is nothing to keep but weights; give probe=.")
         self.model = model
         self.answers: list[Answer] = []
-        self._pace = Pace(schedule_of(at), Budget(max_overhead, steps), model)
+        self._pace = Pace(schedule_of(at), Budget.of(max_overhead, steps), model)
         self._probe = probe
         self._looking_options = {
             "n": n,
