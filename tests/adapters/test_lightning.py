@@ -91,6 +91,12 @@ def loader(shuffle=True):
     return DataLoader(IMAGES, batch_size=4, shuffle=shuffle)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Trainers write checkpoints of their own into the folder they are started in."""
+    monkeypatch.chdir(tmp_path)
+
+
 def callback(folder, **options):
     from vaescope.adapters.lightning import RecorderCallback
 
