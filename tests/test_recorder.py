@@ -593,3 +593,11 @@ def test_a_damaged_snapshot_is_told_with_what_can_be_done_and_a_damaged_view_is_
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(CorruptArtifact, match=r"is damaged.*move .*runs/run away"):
         vaescope.open(tmp_path / "mine").folder.run("run").snapshot(0)
+
+
+def test_a_listener_that_fails_does_not_stop_a_training(tmp_path):
+    def closed(text):
+        raise BrokenPipeError("closed")
+
+    with pytest.warns(RuntimeWarning, match="a sentence was lost: BrokenPipeError: closed"):
+        recorder(tmp_path / "mine", SmallVAE(), tell=closed)(0)

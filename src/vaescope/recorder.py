@@ -217,10 +217,16 @@ class Recorder:
             answers += [Answer("warning", step, text) for text in told]
         self._pace.took(step)
         self._seen = (step, versions(self.model))
-        self.answers.extend(answers)
-        for answer in answers if self._tell else ():
-            self._tell(answer.text)  # type: ignore[misc]
+        self._say(answers)
         return tuple(answers)
+
+    def _say(self, answers: Sequence[Answer]) -> None:
+        """Tell whoever wants to know; where that fails, as to a closed terminal, training goes on."""
+        self.answers.extend(answers)
+        if self._tell is not None:
+            with lost("a sentence"):
+                for answer in answers:
+                    self._tell(answer.text)
 
     def _looked(self, step: int, losses: dict[str, float], last: bool) -> tuple[Answer, ...]:
         recording = self._recording
@@ -264,9 +270,7 @@ class Recorder:
             "would be beyond max_overhead. A smaller n, fewer layers or a larger max_overhead give more of them."
         )
         answer = Answer("skipped", step, text)
-        self.answers.append(answer)
-        if self._tell:
-            self._tell(text)
+        self._say([answer])
         return (answer,)
 
     def finish(self, step: SupportsIndex | None = None) -> tuple[Answer, ...]:

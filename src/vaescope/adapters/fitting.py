@@ -1,5 +1,6 @@
 """What the callbacks for both import names of Lightning share: a Recorder around `Trainer.fit`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from vaescope.errors import UsageError
 SHARDED = ("FSDPStrategy", "ModelParallelStrategy")
 
 
-class Fitting(Holder):
+class Fitting(Holder, ABC):
     """The hooks of a Lightning callback that hold a Recorder; `vaescope.adapters.lightning` documents them."""
 
     def __init__(
@@ -80,8 +81,9 @@ class Fitting(Holder):
         """Leave the run as it is, so that a fit from a checkpoint goes on with it."""
         self._shell.end(None)
 
+    @abstractmethod
     def _log(self) -> Callable[[str], object]:
-        raise NotImplementedError
+        """The framework's own log, which both import names have one of."""
 
 
 def _losses(trainer: Any, outputs: Any) -> dict[str, Any]:

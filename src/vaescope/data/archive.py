@@ -21,7 +21,8 @@ from vaescope.progress import Progress
 
 _PIECE: Final = 4 * 1024 * 1024  # bytes unpacked between two looks at whether to stop
 _LOCAL: Final = 30  # bytes of a member's own header, before its name
-_BROKEN = (BadZipFile, zlib.error, EOFError, StructError, NotImplementedError, RuntimeError)
+BROKEN = (BadZipFile, zlib.error, EOFError, StructError, NotImplementedError, RuntimeError)
+"""What zipfile raises of damaged archives; NotImplementedError of a method of compression that it does not know."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def unpack_member(archive: ZipFile, info: ZipInfo, target: Path, progress: Progr
         raise ResourceError(
             f"{target}: cannot be written: {error.strerror}. {info.file_size:,} bytes of free disk are needed."
         ) from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise CorruptArtifact(f"{archive.filename}: {info.filename} is damaged: {error}. Download it again.") from error
     finally:
         Path(name).unlink(missing_ok=True)
@@ -142,7 +143,7 @@ def _archive(path: Path) -> Iterator[ZipFile]:
     try:
         with ZipFile(path) as archive:
             yield archive
-    except _BROKEN as error:
+    except BROKEN as error:
         raise CorruptArtifact(
             f"{path}: expected an .npz as np.savez writes it, got: {error}. Copy or download it again."
         ) from error

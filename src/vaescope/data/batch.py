@@ -1,7 +1,7 @@
 """A batch of examples: the tensors and arrays in it, how many examples they hold, where they are computed with."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(batch, Mapping):
         changed = {k: mapped(v, change) for k, v in batch.items()}
         try:
-            return changed if type(batch) is dict else type(batch)(changed)  # type: ignore[call-arg]
+            return changed if type(batch) is dict else cast(Any, type(batch))(changed)
         except TypeError:
             return changed
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):

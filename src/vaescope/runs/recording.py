@@ -123,11 +123,13 @@ class Recording:
         told = self.told
         self._take()
         n = max(n, 4)
-        study = Study(
-            name=self.path.resolve().name[:200] or "recorded",
-            objectives={told.objective: {}},
-            probe={"n": n},  # type: ignore[arg-type]
-            measures={m: {"pairs": "all"} for m in self.measures},  # type: ignore[arg-type]
+        study = Study.model_validate(
+            {
+                "name": self.path.resolve().name[:200] or "recorded",
+                "objectives": {told.objective: {}},
+                "probe": {"n": n},
+                "measures": {m: {"pairs": "all"} for m in self.measures},
+            }
         )
         file = self.path / "study.json"
         if file.exists():
