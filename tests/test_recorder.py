@@ -601,3 +601,16 @@ def test_a_listener_that_fails_does_not_stop_a_training(tmp_path):
 
     with pytest.warns(RuntimeWarning, match="a sentence was lost: BrokenPipeError: closed"):
         recorder(tmp_path / "mine", SmallVAE(), tell=closed)(0)
+
+
+def test_runs_of_different_lengths_end_where_they_end_on_the_page(tmp_path):
+    from vaescope.views.contents import content
+
+    for run, last in (("long", 9), ("short", 4)):
+        record = recorder(tmp_path / "mine", SmallVAE(), run=run, at=[0, last], setting={"beta": float(last)})
+        for step in (0, last):
+            record(step)
+        record.finish(last)
+    axes = content(record.results()).axes
+    assert axes.steps == (0, 4, 9)
+    assert [axes.end(axes.runs.index(run)) for run in ("long", "short")] == [2, 1]

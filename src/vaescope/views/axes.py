@@ -50,6 +50,7 @@ class Axes:
         there: run -> its snapshots among them.
         snapshots: run -> all it has.
         measures: those that were computed, similarities first.
+        ends: run -> its last snapshot: that of the study; of a recorded run, its own.
     """
 
     runs: tuple[str, ...]
@@ -65,6 +66,7 @@ class Axes:
     there: Mapping[str, tuple[int, ...]]
     snapshots: Mapping[str, frozenset[int]]
     measures: tuple[str, ...] = ()
+    ends: Mapping[str, int] = field(default_factory=dict)
     _places: dict[str, pd.Index] = field(default_factory=dict, repr=False)
 
     def place(self, axis: str, values: Any) -> np.ndarray:
@@ -94,6 +96,11 @@ class Axes:
         """A column of a table with run, layer and step as an array (run, layer, step), NaN where there is no row."""
         shape = (len(self.runs), len(self.layers), len(self.steps))
         return scattered(shape, [self.place(f"{a}s", frame[a]) for a in ("run", "layer", "step")], frame[column])
+
+    def end(self, run: int) -> int:
+        """The place among the steps of a run's last snapshot; the last of all where nothing else is known."""
+        last = self.ends.get(self.runs[run])
+        return len(self.steps) - 1 if last is None or last not in self.steps else self.steps.index(last)
 
     def over_steps(self, frame: pd.DataFrame, column: str) -> np.ndarray:
         """A column of a table with run and step as an array (run, step)."""
@@ -171,6 +178,11 @@ def axes(
         there={run.id: tuple(step for step in there.get(run.id, ()) if step in kept) for run in runs},
         snapshots={run.id: frozenset(there.get(run.id, ())) for run in runs},
         measures=tuple(sorted(measures, key=method.is_distance)),
+        ends={
+            run.id: max((step for step in there.get(run.id, ()) if step in kept), default=0)
+            for run in runs
+            if run.recorded is not None
+        },
     )
 
 

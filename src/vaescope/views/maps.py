@@ -94,7 +94,7 @@ def maps(
             ends, within = [], []
             for run in setting.runs:
                 found = reader(run, run)
-                ends.append(found[plan.steps, -1])
+                ends.append(found[plan.steps, axes.end(run)])
                 within.append(found[plan.steps, plan.steps])
                 if run in plan.alone:
                     alone[run] = found[np.ix_(plan.alone_steps, plan.alone_steps)].astype(np.float32)

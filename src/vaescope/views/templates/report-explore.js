@@ -56,7 +56,9 @@ function heatmap(side) {
   const place = on(side, "heat-table");
   if (!place) return;
   const map = readMap(side, picked.against);
-  const k = map.steps.length ? upTo(map.steps, picked.step) : -1;
+  let k = map.steps.length ? upTo(map.steps, picked.step) : -1;
+  const size = page.layers.length ** 2;
+  while (k > 0 && !Array.from({ length: size }, (_, c) => c).some((c) => known(map.raw(k, Math.floor(c / page.layers.length), c % page.layers.length)))) k -= 1; // recorded runs look at steps of their own
   const at = k < 0 ? "" : count(page.steps[map.steps[k]]);
   const where = { end: "at the end of training", same: "at the same step", other: "of the second run at the same step" }[picked.against];
   const measure = measureOf(picked.measure);
